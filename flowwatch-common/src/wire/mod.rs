@@ -1,0 +1,16 @@
+//! Wire formats, one file a protocol: where the fields lie, and what they say.
+//!
+//! The contract of the header files: `parse` takes the header's octets from a [`PacketBytes`] at an
+//! offset, refuses with a [`Reason`] what is cut short or contradicts itself, keeps unknown code
+//! points as numbers, and reads nothing beyond the header.
+//!
+//! [`PacketBytes`]: crate::bytes::PacketBytes
+//! [`Reason`]: crate::abi::Reason
+
+pub mod dns;
+pub mod ethernet;
+pub mod ipv4;
+pub mod ipv6;
+pub mod pppoe;
+pub mod transport;
+pub mod vlan;

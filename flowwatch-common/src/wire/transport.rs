@@ -1,0 +1,72 @@
+//! What the transport protocols have in common: where their ports are, and how long the headers of
+//! those are that the kernel aggregates.
+
+use crate::abi::Reason;
+use crate::bytes::PacketBytes;
+
+/// TCP (RFC 9293).
+pub const TCP: u8 = 6;
+/// UDP (RFC 768).
+pub const UDP: u8 = 17;
+/// DCCP (RFC 4340).
+const DCCP: u8 = 33;
+/// SCTP (RFC 9260).
+const SCTP: u8 = 132;
+/// UDP-Lite (RFC 3828).
+const UDP_LITE: u8 = 136;
+
+/// Octets of the UDP header.
+pub const UDP_HEADER_LENGTH: u32 = 8;
+/// Octets of the two ports, which come first in every one of these protocols.
+pub const PORTS_LENGTH: u32 = 4;
+
+/// The two ports of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// Source port.
+    pub source: u16,
+    /// Destination port.
+    pub destination: u16,
+}
+
+/// Returns whether a protocol's header begins with source and destination port.
+#[inline]
+#[must_use]
+pub const fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP | DCCP | SCTP | UDP_LITE)
+}
+
+/// Parses the ports at `offset`.
+///
+/// # Errors
+/// `Truncated` when they are cut short.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+pub fn parse_ports<B: PacketBytes + ?Sized>(bytes: &B, offset: usize) -> Result<Ports, Reason> {
+    let [s0, s1, d0, d1] = bytes.octets::<4>(offset).ok_or(Reason::Truncated)?;
+    Ok(Ports {
+        source: u16::from_be_bytes([s0, s1]),
+        destination: u16::from_be_bytes([d0, d1]),
+    })
+}
+
+/// Returns the transport header's octets of an aggregate: TCP's data offset (RFC 9293 §3.1), UDP's
+/// eight, nothing for what the kernel doesn't aggregate.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+pub fn header_length<B: PacketBytes + ?Sized>(bytes: &B, protocol: u8, offset: usize) -> u32 {
+    match protocol {
+        TCP => match bytes.octets::<1>(offset + 12) {
+            Some([data_offset]) => u32::from(data_offset >> 4) * 4,
+            None => 0,
+        },
+        UDP => UDP_HEADER_LENGTH,
+        _ => 0,
+    }
+}
