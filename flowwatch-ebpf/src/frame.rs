@@ -1,0 +1,193 @@
+//! The packet octets of XDP and tc contexts: the only place that touches packet memory.
+#![expect(
+    unsafe_code,
+    reason = "packet memory is reached by address; each read is bounded here"
+)]
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use core::mem::MaybeUninit;
+use flowwatch_common::bytes::PacketBytes;
+use flowwatch_common::parse::FrameInfo;
+
+/// The furthest that headers reach: two tags, PPPoE, IPv6 and eight extension headers of 2,048
+/// octets. The verifier wants any bound below 64 KiB before it adds an offset to a packet pointer.
+const MAX_OFFSET: usize = 0x7fff;
+
+/// A frame that knows what its hook knows of it.
+pub(crate) trait Frame: PacketBytes {
+    /// Returns the length and what the card or the kernel did to the frame.
+    fn info(&self) -> FrameInfo;
+}
+
+/// The octets between two addresses of packet memory.
+pub(crate) struct Linear {
+    data: usize,
+    data_end: usize,
+}
+
+impl Linear {
+    /// Returns how many octets there are.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> u32 {
+        (self.data_end - self.data) as u32
+    }
+}
+
+impl PacketBytes for Linear {
+    #[inline(always)]
+    fn octets<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if offset > MAX_OFFSET {
+            return None;
+        }
+        let start = self.data + offset;
+        if start + N > self.data_end {
+            return None;
+        }
+        // SAFETY: `start..start + N` lies between data and data_end, and octets need no alignment.
+        Some(unsafe { core::ptr::read(start as *const [u8; N]) })
+    }
+}
+
+/// A frame at XDP.
+pub(crate) struct XdpFrame {
+    first: Linear,
+    length: u32,
+}
+
+impl XdpFrame {
+    /// The frame is one buffer.
+    #[inline(always)]
+    pub(crate) fn linear(ctx: &XdpContext) -> Self {
+        let first = Linear {
+            data: ctx.data(),
+            data_end: ctx.data_end(),
+        };
+        let length = first.length();
+        Self { first, length }
+    }
+
+    /// The frame may go on in further buffers; its headers are in the first.
+    #[inline(always)]
+    pub(crate) fn with_fragments(ctx: &XdpContext) -> Self {
+        // SAFETY: the context is the one that the kernel passed.
+        let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
+        let first = Linear {
+            data: ctx.data(),
+            data_end: ctx.data_end(),
+        };
+        Self { first, length }
+    }
+}
+
+impl PacketBytes for XdpFrame {
+    #[inline(always)]
+    fn octets<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.first.octets(offset)
+    }
+}
+
+impl Frame for XdpFrame {
+    #[inline(always)]
+    fn info(&self) -> FrameInfo {
+        FrameInfo {
+            length: self.length,
+            tags_taken: 0,
+            segment_size: 0,
+        }
+    }
+}
+
+/// A socket buffer's octets that lie in its linear part.
+pub(crate) struct SkbFrame<'a> {
+    linear: Linear,
+    ctx: &'a TcContext,
+}
+
+impl<'a> SkbFrame<'a> {
+    /// Returns the buffer's linear part as a frame.
+    #[inline(always)]
+    pub(crate) fn new(ctx: &'a TcContext) -> Self {
+        Self {
+            linear: Linear {
+                data: ctx.data(),
+                data_end: ctx.data_end(),
+            },
+            ctx,
+        }
+    }
+
+    /// Returns whether the buffer has octets beyond its linear part.
+    #[inline(always)]
+    pub(crate) fn has_more(&self) -> bool {
+        self.ctx.len() > self.linear.length()
+    }
+}
+
+impl PacketBytes for SkbFrame<'_> {
+    #[inline(always)]
+    fn octets<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.linear.octets(offset)
+    }
+}
+
+impl Frame for SkbFrame<'_> {
+    #[inline(always)]
+    fn info(&self) -> FrameInfo {
+        skb_info(self.ctx)
+    }
+}
+
+/// A socket buffer's octets wherever they lie, copied out one by one: some drivers leave no more
+/// than the Ethernet header in the linear part.
+pub(crate) struct ScatteredSkbFrame<'a>(pub(crate) &'a TcContext);
+
+impl PacketBytes for ScatteredSkbFrame<'_> {
+    #[inline(always)]
+    fn octets<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        let mut copy = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the helper writes N octets to a buffer of N octets, or fails.
+        let status = unsafe {
+            bpf_skb_load_bytes(
+                self.0.as_ptr(),
+                offset as u32,
+                copy.as_mut_ptr().cast(),
+                N as u32,
+            )
+        };
+        // SAFETY: on success all N octets are written.
+        if status == 0 {
+            Some(unsafe { copy.assume_init() })
+        } else {
+            None
+        }
+    }
+}
+
+impl Frame for ScatteredSkbFrame<'_> {
+    #[inline(always)]
+    fn info(&self) -> FrameInfo {
+        skb_info(self.0)
+    }
+}
+
+/// Returns what the socket buffer says of its frame.
+#[inline(always)]
+fn skb_info(ctx: &TcContext) -> FrameInfo {
+    // SAFETY: the context is the one that the kernel passed; these fields are readable in tc.
+    let (tags_taken, segment_size) =
+        unsafe { ((*ctx.skb.skb).vlan_present, (*ctx.skb.skb).gso_size) };
+    FrameInfo {
+        length: ctx.len(),
+        tags_taken: (tags_taken != 0) as u8,
+        segment_size,
+    }
+}
+
+/// Returns the interface that the socket buffer is at.
+#[inline(always)]
+pub(crate) fn ifindex(ctx: &TcContext) -> u32 {
+    // SAFETY: the context is the one that the kernel passed.
+    unsafe { (*ctx.skb.skb).ifindex }
+}

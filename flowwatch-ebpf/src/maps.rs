@@ -1,0 +1,56 @@
+//! The maps: what the programs write and the loader reads, and the other way round.
+//!
+//! Sizes that depend on the configuration are placeholders here; the loader sets them.
+#![expect(unsafe_code, reason = "the loader finds the constants by their names")]
+
+use aya_ebpf::Global;
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya_ebpf::macros::btf_map;
+use flowwatch_common::abi::{DeviceCounters, FlowCounters, FlowKey, Sample, SampleCounters};
+
+/// One epoch's flows. Preallocated: an insertion costs 0.4 µs, without preallocation 14 µs.
+pub(crate) type FlowTable = PerCpuHashMap<FlowKey, FlowCounters, 1>;
+
+/// Written by the loader, which puts the table of the next epoch in the only slot; read on every
+/// packet of a device. The tables behind it are written here and drained there.
+#[btf_map]
+pub(crate) static EPOCH: ArrayOfMaps<FlowTable, 1> = ArrayOfMaps::new();
+
+/// The devices, as `abi::device_slot`s at `abi::device_slot_index`. Written by the loader.
+#[btf_map]
+pub(crate) static DEVICES: Array<u64, 1> = Array::new();
+
+/// Chosen by the loader so that no two devices share a slot.
+#[unsafe(no_mangle)]
+pub(crate) static DEVICE_MULTIPLIER: Global<u64> = Global::new(0);
+
+/// 64 minus the binary logarithm of the number of slots.
+#[unsafe(no_mangle)]
+pub(crate) static DEVICE_SHIFT: Global<u32> = Global::new(0);
+
+/// Totals by device and direction, at `abi::device_counters_index`. Written here.
+#[btf_map]
+pub(crate) static DEVICE_COUNTERS: PerCpuArray<DeviceCounters, 2> = PerCpuArray::new();
+
+/// Payloads that may carry names. Written here.
+#[btf_map]
+pub(crate) static SAMPLES: RingBuf<Sample, { 1 << 20 }> = RingBuf::new();
+
+/// What became of the payloads that matched a rule. Written here.
+#[btf_map]
+pub(crate) static SAMPLE_COUNTERS: PerCpuArray<SampleCounters, 1> = PerCpuArray::new();
+
+/// The kernel's tick counter, as `flowwatch_clock` last read it.
+#[btf_map]
+pub(crate) static CLOCK: Array<u64, 1> = Array::new();
+
+/// The hooks that ran during a self-test, by `abi::hook_key`. Written here while
+/// [`SELF_TEST`] is set.
+#[btf_map]
+pub(crate) static HOOKS_SEEN: HashMap<u64, u32, 1024> = HashMap::new();
+
+/// 1 while the loader waits for each hook to run for the first time, then 0: a load and a branch
+/// on every packet. In a section of its own, since the other constants become read-only.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.self_test")]
+pub(crate) static SELF_TEST: Global<u32> = Global::new(0);
