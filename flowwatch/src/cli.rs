@@ -1,0 +1,366 @@
+//! The command line.
+//!
+//! From arguments to a [`Command`] with its settings; a wrong command line becomes one sentence.
+//! Help for each option has an example. What settings mean together is `plan`'s.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "help is shown as it is written, without Markdown"
+)]
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+};
+
+use crate::{
+    format::{FORMATS, FormatEntry},
+    kernel::attach::{AttachMode, TcHook},
+    model::Device,
+    plan::{
+        ATTACH_MODES, Settings, TC_HOOKS, parse_duration, parse_flow_table_size, parse_format,
+        parse_interval, parse_word,
+    },
+};
+
+const EXAMPLES: &str = "\
+Example:
+  sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  Watch a camera until Ctrl-C, then print where it sent its data:
+    sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03
+
+  Two devices for an hour, into a spreadsheet:
+    sudo flowwatch run --interface eth1 \\
+        --device camera=2c:aa:8e:01:02:03 --device plug=50:c7:bf:0a:0b:0c \\
+        --duration 1h --format csv --output devices.csv
+
+  The same from a file:
+    sudo flowwatch run --config /etc/flowwatch.toml
+
+A configuration file (the command line wins over it):
+  interfaces = [\"br-lan\"]
+  interval = \"1s\"
+  geo = [\"GeoLite2-City.mmdb\"]
+  [[device]]
+  name = \"camera\"
+  mac = \"2c:aa:8e:01:02:03\"
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 not permitted, 4 the kernel lacks something.";
+
+/// Where each of your devices sends its data, how much, and since when.
+///
+/// flowwatch runs on the Linux gateway that the devices sit behind. It counts their traffic in the
+/// kernel, to the octet, and it names and places every destination.
+#[derive(Debug, Parser)]
+#[command(name = "flowwatch", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What flowwatch can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Count on the gateway's interfaces; at the end, print who talked to whom
+    ///
+    /// Counts until a signal (Ctrl-C) or the end of --duration, then prints the table. Needs root
+    /// or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// An interface that the devices are behind: the LAN's, where their MAC addresses can be seen.
+    /// A bridge stands for its ports. Give it again for more [example: --interface br-lan]
+    #[arg(short, long = "interface", value_name = "NAME")]
+    interfaces: Vec<String>,
+
+    /// A device to count, by a name of your choice and its MAC address. Give it again for more
+    /// [example: --device camera=2c:aa:8e:01:02:03]
+    #[arg(short, long = "device", value_name = "NAME=MAC")]
+    devices: Vec<Device>,
+
+    /// Read settings from a TOML file; the command line wins over it
+    /// [example: --config /etc/flowwatch.toml]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Time between two readings of the kernel's counters, at least 50ms [default: 1s]
+    /// [example: --interval 500ms]
+    #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
+    interval: Option<Duration>,
+
+    /// Stop after this time; without it, a signal (Ctrl-C) does [example: --duration 5m]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    duration: Option<Duration>,
+
+    /// A database of places in MaxMind's format (GeoLite2, DB-IP, IPinfo, …). Give it again for
+    /// more; the first that knows a field wins [example: --geo GeoLite2-City.mmdb]
+    #[arg(long, value_name = "FILE")]
+    geo: Vec<PathBuf>,
+
+    /// Leave out the built-in database of countries and organizations
+    /// [example: --no-builtin-geo --geo GeoLite2-City.mmdb]
+    #[arg(long)]
+    no_builtin_geo: bool,
+
+    /// How to write the result [default: table] [example: --format csv]
+    #[arg(short, long, value_name = "FORMAT", value_parser = format_values())]
+    format: Option<&'static FormatEntry>,
+
+    /// Write the result to this file instead of standard output; it is replaced only when the new
+    /// one is complete [example: --output camera.csv]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// What sees the frames that devices send [default: auto] [example: --attach tc]
+    #[arg(long, value_name = "HOOK", value_parser = word_values(ATTACH_MODES))]
+    attach: Option<AttachMode>,
+
+    /// Flows that the kernel can count between two readings, 1 to 16777216; what exceeds them is
+    /// counted without destination [default: 65536] [example: --flow-table-size 1000000]
+    #[arg(long, value_name = "FLOWS", value_parser = parse_flow_table_size)]
+    flow_table_size: Option<u32>,
+
+    /// Show what flowwatch and its kernel programs do; -vv shows more, -vvv all [example: -v]
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// How tc programs are attached [default: auto] [example: --tc-hook clsact]
+    #[arg(long, hide = true, value_name = "HOOK", value_parser = word_values(TC_HOOKS))]
+    tc_hook: Option<TcHook>,
+}
+
+impl RunArgs {
+    /// Returns what the command line says, less the configuration file.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let args = self.clone();
+        Settings {
+            interfaces: args.interfaces,
+            devices: args.devices,
+            interval: args.interval,
+            duration: args.duration,
+            geo: args.geo,
+            builtin_geo: args.no_builtin_geo.then_some(false),
+            format: args.format,
+            output: args.output,
+            attach: args.attach,
+            tc_hook: args.tc_hook,
+            flow_table_size: args.flow_table_size,
+        }
+    }
+
+    /// Returns how much of the log to show, of flowwatch and of its kernel programs.
+    #[must_use]
+    pub const fn log_level(&self) -> log::LevelFilter {
+        match self.verbose {
+            0 => log::LevelFilter::Warn,
+            1 => log::LevelFilter::Info,
+            2 => log::LevelFilter::Debug,
+            _ => log::LevelFilter::Trace,
+        }
+    }
+}
+
+fn format_values() -> impl TypedValueParser<Value = &'static FormatEntry> {
+    let values = FORMATS
+        .iter()
+        .map(|it| PossibleValue::new(it.name).help(it.description));
+    PossibleValuesParser::new(values).try_map(|word| parse_format(&word))
+}
+
+fn word_values<T: Copy + Send + Sync + 'static>(
+    words: &'static [(&'static str, T, &'static str)],
+) -> impl TypedValueParser<Value = T> {
+    let values = words
+        .iter()
+        .map(|&(name, _, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(values).try_map(|word| parse_word(&word, words))
+}
+
+/// Why a command line is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CliError {
+    /// It asks for help or the version, which is this text, for standard output.
+    #[error("{0}")]
+    Help(String),
+    /// It is wrong; one sentence says how.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Returns what a command line asks for.
+///
+/// # Errors
+/// `Help` where it asks for text only; `Usage` where it is wrong.
+pub fn parse<I>(arguments: I) -> Result<Cli, CliError>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            CliError::Help(error.render().to_string())
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            CliError::Usage("no command; `flowwatch --help` lists them".to_owned())
+        }
+        _ => CliError::Usage(sentence(&error.render().to_string())),
+    })
+}
+
+/// clap's errors have several lines: the error, tips, usage. The first two are kept.
+fn sentence(rendered: &str) -> String {
+    let lines = rendered.lines().map(str::trim);
+    let told =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let mut text = String::new();
+    for line in told.filter(|line| !line.is_empty()) {
+        let separator = match (text.is_empty(), line.starts_with("tip:")) {
+            (true, _) => "",
+            (false, true) => "; ",
+            (false, false) => " ",
+        };
+        text += separator;
+        text += line
+            .trim_start_matches("error: ")
+            .trim_start_matches("tip: ");
+    }
+    text + "; see --help"
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::plan::RunPlan;
+
+    fn run(arguments: &str) -> Result<RunArgs, CliError> {
+        let arguments = ["flowwatch", "run"]
+            .into_iter()
+            .chain(arguments.split_whitespace());
+        parse(arguments).map(|cli| match cli.command {
+            Command::Run(args) => args,
+        })
+    }
+
+    fn refusal(arguments: &str) -> String {
+        match run(arguments) {
+            Err(CliError::Usage(text)) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_reaches_the_plan() {
+        let args = run(
+            "--interface br-lan --interface eth1 --device camera=2c:aa:8e:01:02:03 \
+             --device plug=50:c7:bf:0a:0b:0c --interval 500ms --duration 5m --geo a.mmdb \
+             --geo b.mmdb --no-builtin-geo --format csv --output out.csv --attach tc \
+             --flow-table-size 7 --tc-hook clsact -vv",
+        )
+        .unwrap();
+        assert_eq!(args.log_level(), log::LevelFilter::Debug);
+        let plan = RunPlan::try_from(args.settings()).unwrap();
+        assert_eq!(plan.interfaces, ["br-lan", "eth1"]);
+        assert_eq!(plan.devices.len(), 2);
+        assert_eq!(plan.interval, Duration::from_millis(500));
+        assert_eq!(plan.duration, Some(Duration::from_mins(5)));
+        assert_eq!(plan.geo, [PathBuf::from("a.mmdb"), PathBuf::from("b.mmdb")]);
+        assert!(!plan.uses_builtin_geo);
+        assert_eq!(plan.format.name, "csv");
+        assert_eq!(plan.output, Some("out.csv".into()));
+        assert_eq!(
+            (plan.attach, plan.tc_hook),
+            (AttachMode::Tc, TcHook::Clsact)
+        );
+        assert_eq!(plan.flow_table_size, 7);
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_one_sentence() {
+        let check = |arguments: &str, part: &str| {
+            let text = refusal(arguments);
+            assert!(text.contains(part), "`{text}` lacks `{part}`");
+            assert!(!text.contains('\n') && !text.starts_with("error"), "{text}");
+        };
+        check(
+            "--interval 5",
+            "`5` is not a length of time; write a number with a unit: 500ms",
+        );
+        check("--interval 1ms", "the least is 50ms");
+        check("--device camera", "write NAME=MAC");
+        check(
+            "--device camera=2c:aa:8e:*",
+            "vendor prefix, which this version does not support",
+        );
+        check(
+            "--device camera=ff:ff:ff:ff:ff:ff",
+            "multicast or broadcast",
+        );
+        check(
+            "--format xml",
+            "[possible values: table, json, jsonl, csv, markdown]",
+        );
+        check("--flow-table-size 0", "from 1 to 16777216");
+        check("--intrface eth0", "--interface");
+        check("--attach skb", "[possible values: auto, xdp, tc]");
+    }
+
+    #[test]
+    fn every_option_of_every_command_has_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let after = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(after.contains("Example"), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                let help = argument
+                    .get_help()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                assert!(help.contains("[example: "), "{argument}: {help}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_lists_the_formats_and_hides_what_is_for_developers() {
+        let Err(CliError::Help(text)) = run("--help") else {
+            panic!("no help")
+        };
+        assert!(
+            FORMATS
+                .iter()
+                .all(|format| text.contains(format.description)),
+            "{text}"
+        );
+        assert!(!text.contains("--tc-hook"));
+        let Err(CliError::Usage(text)) = parse(["flowwatch"]) else {
+            panic!("no error")
+        };
+        assert!(text.contains("flowwatch --help"));
+    }
+}

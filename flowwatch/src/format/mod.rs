@@ -1,0 +1,158 @@
+//! The formats in which a snapshot is written.
+//!
+//! Each takes a `Snapshot` and `FIELDS` and writes octets; none knows another, nor where the octets
+//! go. A new format is one file and one line of [`FORMATS`].
+
+mod csv;
+mod json;
+mod jsonl;
+mod markdown;
+mod number;
+mod statement;
+mod surface;
+mod table;
+
+#[cfg(test)]
+pub(crate) mod sample;
+
+use std::io;
+
+pub use self::{
+    number::{grouped, in_binary_units},
+    surface::{Styling, Surface},
+};
+use crate::store::Snapshot;
+
+/// A way to write a snapshot.
+pub trait Format {
+    /// Writes the whole document.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write(&self, snapshot: &Snapshot, out: &mut dyn io::Write) -> io::Result<()>;
+}
+
+/// A format that the user can choose.
+#[derive(Debug)]
+pub struct FormatEntry {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// What it is, for help.
+    pub description: &'static str,
+    /// Returns the format for a destination.
+    pub open: fn(Surface) -> Box<dyn Format>,
+}
+
+/// The formats, the default first.
+pub static FORMATS: &[FormatEntry] = &[
+    FormatEntry {
+        name: "table",
+        description: "for people: one table a device, and under it what was missed",
+        open: |surface| Box::new(table::Table { surface }),
+    },
+    FormatEntry {
+        name: "json",
+        description: "one document with meta, devices, flows and unaccounted frames",
+        open: |_| Box::new(json::Json),
+    },
+    FormatEntry {
+        name: "jsonl",
+        description: "one JSON object a flow, each on its own line",
+        open: |_| Box::new(jsonl::JsonLines),
+    },
+    FormatEntry {
+        name: "csv",
+        description: "one flow a line, for spreadsheets and databases (RFC 4180)",
+        open: |_| Box::new(csv::Csv),
+    },
+    FormatEntry {
+        name: "markdown",
+        description: "a report to paste into an issue or a page",
+        open: |_| Box::new(markdown::Markdown),
+    },
+];
+
+/// Returns the format of this name.
+#[must_use]
+pub fn format_of(name: &str) -> Option<&'static FormatEntry> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FIELDS;
+
+    fn written(format: &FormatEntry, snapshot: &Snapshot) -> String {
+        let mut out = Vec::new();
+        (format.open)(Surface::PLAIN)
+            .write(snapshot, &mut out)
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn no_format_lets_a_strangers_control_characters_through() {
+        let snapshot = sample::adversarial();
+        for format in FORMATS {
+            let text = written(format, &snapshot);
+            let bad = text.chars().find(|&c| {
+                let is_line_end = c == '\n' || format.name == "csv" && c == '\r';
+                !crate::text::is_printable(c) && !is_line_end
+            });
+            assert_eq!(bad, None, "{}:\n{text}", format.name);
+            assert!(
+                text.contains("[2J"),
+                "{}: the rest of the name is shown",
+                format.name
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_snapshot_can_be_written_in_every_format() {
+        let mut snapshot = sample::snapshot();
+        snapshot.flows.clear();
+        snapshot.devices.clear();
+        snapshot.unaccounted.clear();
+        for format in FORMATS {
+            written(format, &snapshot);
+        }
+    }
+
+    #[test]
+    fn formats_for_machines_carry_every_field() {
+        let snapshot = sample::snapshot();
+        for name in ["json", "jsonl", "csv", "markdown"] {
+            let text = written(format_of(name).unwrap(), &snapshot);
+            let lacks =
+                |name: &str| !text.contains(&name.replace('_', "\\_")) && !text.contains(name);
+            let missing = FIELDS
+                .iter()
+                .find(|field| !field.is_of_device() && lacks(field.name));
+            assert!(missing.is_none(), "{name}: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_destination_is_an_error_in_every_format() {
+        struct Full;
+        impl io::Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for format in FORMATS {
+            let error = (format.open)(Surface::PLAIN).write(&sample::snapshot(), &mut Full);
+            assert_eq!(
+                error.unwrap_err().kind(),
+                io::ErrorKind::StorageFull,
+                "{}",
+                format.name
+            );
+        }
+    }
+}

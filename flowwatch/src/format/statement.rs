@@ -1,0 +1,257 @@
+//! The sentences under a table: totals, what is missing, where places are from.
+//!
+//! From a snapshot's summaries to plain, unwrapped lines; the formats for people share them.
+
+use super::number::{grouped, in_binary_units};
+use crate::{
+    store::{
+        AttachedInterface, DatabaseMeta, DeviceSummary, Difference, DirectionSummary, Meta,
+        Snapshot,
+    },
+    text::printable,
+};
+
+/// Returns who counted when: `flowwatch 0.1.0 · 2026-01-02 03:04:05 to … UTC`.
+pub(super) fn title(meta: &Meta) -> String {
+    let time = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let seconds = meta
+        .ended_at
+        .duration_since(meta.started_at)
+        .as_secs()
+        .max(0);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let length = match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, _) => format!("{minutes} min {seconds} s"),
+        _ => format!("{hours} h {minutes} min {seconds} s"),
+    };
+    let (start, end) = (time(meta.started_at), time(meta.ended_at));
+    format!(
+        "flowwatch {} · {start} to {end} UTC ({length})",
+        printable(&meta.version)
+    )
+}
+
+/// Returns how an interface is watched: `eth0: xdp sees what devices send, tc what they receive`.
+pub(super) fn interface(interface: &AttachedInterface) -> String {
+    let AttachedInterface {
+        interface,
+        ingress,
+        egress,
+        reason,
+    } = interface;
+    let name = printable(interface);
+    let mut line = if ingress == egress {
+        format!("{name}: {ingress} sees what devices send and receive")
+    } else {
+        format!("{name}: {ingress} sees what devices send, {egress} what they receive")
+    };
+    if !reason.is_empty() {
+        line = format!("{line} ({})", printable(reason));
+    }
+    line
+}
+
+/// What is said of a device that sent and received nothing, in place of sums.
+pub(super) const NOTHING_SEEN: &str = "No frame of this device was seen: check its MAC address, and that it is behind this interface.";
+
+/// Returns whether nothing at all was seen of a device.
+pub(super) const fn is_unseen(device: &DeviceSummary) -> bool {
+    device.up.frames_seen == 0 && device.down.frames_seen == 0 && device.flows == 0
+}
+
+/// Returns a device's sums, with overflows where there are any.
+pub(super) fn totals(device: &DeviceSummary) -> Vec<String> {
+    let mut lines = vec![format!(
+        "Up {}; down {}.",
+        traffic(device.up.octets, device.up.packets),
+        traffic(device.down.octets, device.down.packets)
+    )];
+    let DeviceSummary { up, down, .. } = device;
+    if up.overflow_packets + down.overflow_packets > 0 {
+        lines.push(format!(
+            "Of these, up {} and down {} are in no flow, as a table of flows was full.",
+            traffic(up.overflow_octets, up.overflow_packets),
+            traffic(down.overflow_octets, down.overflow_packets)
+        ));
+    }
+    lines
+}
+
+fn traffic(octets: u64, packets: u64) -> String {
+    let rounded = in_binary_units(octets)
+        .map(|text| format!(" ({text})"))
+        .unwrap_or_default();
+    format!(
+        "{}{rounded} in {}",
+        count(octets, "octet"),
+        count(packets, "packet")
+    )
+}
+
+/// Returns whether every frame of a device is accounted for, with the sums that show it.
+pub(super) fn conservation(snapshot: &Snapshot, device: &DeviceSummary) -> String {
+    let up = frames(snapshot, device, ("up", &device.up));
+    let down = frames(snapshot, device, ("down", &device.down));
+    if device.conserved {
+        return format!("Every frame seen is accounted for: {up}; {down}.");
+    }
+    let missing: Vec<_> = [
+        ("up", device.up.difference),
+        ("down", device.down.difference),
+    ]
+    .into_iter()
+    .filter(|(_, difference)| !difference.is_zero())
+    .map(|(direction, difference)| format!("{direction} {}", deviation(difference)))
+    .collect();
+    format!(
+        "NOT everything seen is accounted for: {}. Seen: {up}; {down}.",
+        missing.join("; ")
+    )
+}
+
+fn frames(
+    snapshot: &Snapshot,
+    device: &DeviceSummary,
+    (direction, sums): (&str, &DirectionSummary),
+) -> String {
+    let seen = count(sums.frames_seen, "frame");
+    let mut text = format!(
+        "{direction} {seen} = {} in flows",
+        grouped(sums.frames_in_flows)
+    );
+    let rows = snapshot
+        .unaccounted
+        .iter()
+        .filter(|row| row.device_mac == device.device_mac && row.direction == direction);
+    for row in rows {
+        text = format!("{text} + {} {}", grouped(row.frames), row.reason);
+    }
+    if sums.difference.frames != 0 {
+        text = text.replacen(" = ", " ≠ ", 1);
+    }
+    text
+}
+
+fn deviation(difference: Difference) -> String {
+    let parts = [
+        (difference.frames, "frame"),
+        (difference.packets, "packet"),
+        (difference.octets, "octet"),
+    ];
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|&(amount, _)| amount != 0)
+        .map(|(amount, unit)| {
+            let which = if amount > 0 { "missing" } else { "too many" };
+            format!("{} {which}", count(amount.unsigned_abs(), unit))
+        })
+        .collect();
+    parts.join(", ")
+}
+
+/// Returns one line for each kind of loss that occurred.
+pub(super) fn losses(meta: &Meta) -> Vec<String> {
+    let losses = &meta.losses;
+    let lines = [
+        (
+            losses.samples_dropped,
+            "payload sample",
+            "found no room: names may be missing",
+        ),
+        (
+            losses.flow_table_packets,
+            "packet",
+            "counted without destination, as the kernel's flow table was full: see \
+             --flow-table-size",
+        ),
+        (
+            losses.window_packets,
+            "packet",
+            "counted without destination, as the window of flows was full",
+        ),
+        (
+            losses.names_turned_away,
+            "name",
+            "gave way to newer ones for want of room",
+        ),
+        (
+            losses.places_unreadable,
+            "place",
+            "could not be read from a damaged database",
+        ),
+    ];
+    lines
+        .into_iter()
+        .filter(|&(amount, ..)| amount > 0)
+        .map(|(amount, unit, what)| format!("{} {what}.", count(amount, unit)))
+        .collect()
+}
+
+/// Returns which database places are from: its name, type and date.
+pub(super) fn database(database: &DatabaseMeta) -> String {
+    let built = database
+        .built
+        .map_or("of no known date".to_owned(), |built| {
+            format!("of {}", built.strftime("%Y-%m-%d"))
+        });
+    let (name, kind) = (
+        printable(&database.name),
+        printable(&database.database_type),
+    );
+    format!("Places: {name} ({kind}, {built})")
+}
+
+/// Returns the amount with its unit in the singular or the plural.
+pub(super) fn count(amount: u64, unit: &str) -> String {
+    let ending = if amount == 1 { "" } else { "s" };
+    format!("{} {unit}{ending}", grouped(amount))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::sample;
+
+    #[test]
+    fn frames_that_add_up_are_stated_with_their_sums() {
+        let snapshot = sample::snapshot();
+        assert_eq!(
+            conservation(&snapshot, &snapshot.devices[0]),
+            "Every frame seen is accounted for: up 1,244 frames = 1,240 in flows + 3 not_ip + 1 \
+             truncated; down 912 frames = 912 in flows."
+        );
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_named_in_full() {
+        let mut snapshot = sample::snapshot();
+        let device = &mut snapshot.devices[0];
+        device.conserved = false;
+        device.up.difference = Difference {
+            frames: 1,
+            packets: 0,
+            octets: -1_500,
+        };
+        let device = &snapshot.devices[0];
+        let text = conservation(&snapshot, device);
+        assert!(
+            text.starts_with(
+                "NOT everything seen is accounted for: up 1 frame missing, 1,500 octets too many. \
+                 Seen: up 1,244 frames ≠ 1,240 in flows"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn losses_are_silent_when_there_are_none() {
+        let mut meta = sample::snapshot().meta;
+        assert_eq!(losses(&meta), Vec::<String>::new());
+        meta.losses.samples_dropped = 1;
+        assert_eq!(
+            losses(&meta),
+            ["1 payload sample found no room: names may be missing."]
+        );
+    }
+}

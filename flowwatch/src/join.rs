@@ -1,0 +1,379 @@
+//! The join: counted flows, names and places become a snapshot.
+//!
+//! Pure: everything it needs is an argument. Cost follows the number of flows; a place is looked
+//! up once for each address.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use flowwatch_common::abi::Reason;
+use foldhash::fast::RandomState;
+
+use crate::{
+    geo::{Databases, Place, Scope},
+    model::{Device, FlowRecord},
+    names::NameTable,
+    observation::{DirectionTotals, Traffic},
+    store::{
+        BothWays, Conservation, DatabaseMeta, DeviceSummary, DeviceWindow, Difference,
+        DirectionSummary, FlowEntry, FlowTable, Meta, Snapshot, UnaccountedRow,
+    },
+};
+
+/// What is joined.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The devices; a device's number is its position.
+    pub devices: &'a [Device],
+    /// What was counted.
+    pub flows: &'a FlowTable,
+    /// Names.
+    pub names: &'a NameTable,
+    /// Places.
+    pub databases: &'a Databases,
+}
+
+/// Returns the snapshot of everything counted so far.
+///
+/// `meta`'s databases and name counters, and its losses but for samples, are filled in here.
+#[must_use]
+pub fn join(sources: Sources<'_>, meta: Meta) -> Snapshot {
+    let mut snapshot = Snapshot {
+        meta,
+        devices: Vec::new(),
+        flows: records(sources),
+        unaccounted: Vec::new(),
+    };
+    let mut counts = vec![0; sources.devices.len()];
+    for entry in sources.flows.flows() {
+        if let Some(count) = counts.get_mut(usize::from(entry.device)) {
+            *count += 1;
+        }
+    }
+    for ((id, device), flows) in (0..).zip(sources.devices).zip(counts) {
+        let window = sources.flows.device(id);
+        let conservation = sources.flows.conservation(id);
+        snapshot
+            .devices
+            .push(summary(device, &window, conservation));
+        if let Some(summary) = snapshot.devices.last_mut() {
+            summary.flows = flows;
+        }
+        snapshot
+            .unaccounted
+            .extend(unaccounted(device, "up", &window.totals.up));
+        snapshot
+            .unaccounted
+            .extend(unaccounted(device, "down", &window.totals.down));
+        add_losses(&mut snapshot.meta, &window);
+    }
+    let meta = &mut snapshot.meta;
+    meta.databases = databases(sources.databases);
+    meta.names = sources.names.counters();
+    meta.losses.names_turned_away = meta.names.turned_away;
+    meta.losses.places_unreadable = sources.databases.bad_records();
+    snapshot
+}
+
+fn records(sources: Sources<'_>) -> Vec<FlowRecord> {
+    let mut entries: Vec<_> = sources.flows.flows().collect();
+    entries.sort_unstable_by_key(|entry| {
+        let BothWays { up, down } = entry.counts.traffic;
+        let octets = std::cmp::Reverse(up.octets.saturating_add(down.octets));
+        (
+            octets,
+            entry.device,
+            entry.remote,
+            entry.protocol,
+            entry.remote_port,
+        )
+    });
+    let mut places = Places {
+        databases: sources.databases,
+        known: HashMap::default(),
+    };
+    entries
+        .into_iter()
+        .filter_map(|entry| {
+            let device = sources.devices.get(usize::from(entry.device))?;
+            Some(record(
+                device,
+                &entry,
+                sources.names,
+                places.of(entry.remote),
+            ))
+        })
+        .collect()
+}
+
+fn record(
+    device: &Device,
+    entry: &FlowEntry,
+    names: &NameTable,
+    (scope, place): (Scope, Place),
+) -> FlowRecord {
+    let counts = entry.counts;
+    FlowRecord {
+        device: device.clone(),
+        naming: names.naming_of(
+            entry.device,
+            entry.remote,
+            counts.first_seen,
+            counts.last_seen,
+        ),
+        remote_address: entry.remote,
+        scope,
+        protocol: entry.protocol,
+        remote_port: entry.remote_port,
+        place,
+        up: counts.traffic.up,
+        down: counts.traffic.down,
+        first_seen: counts.first_seen,
+        last_seen: counts.last_seen,
+    }
+}
+
+/// The places of one join: one look-up for each address, as many flows share one.
+struct Places<'a> {
+    databases: &'a Databases,
+    known: HashMap<IpAddr, (Scope, Place), RandomState>,
+}
+
+impl Places<'_> {
+    fn of(&mut self, address: IpAddr) -> (Scope, Place) {
+        let place = self.known.entry(address).or_insert_with(|| {
+            let scope = Scope::of(address);
+            // A database may have words for special addresses; they are never placed.
+            let place = match scope {
+                Scope::Internet => self.databases.place_of(address),
+                _ => Place::default(),
+            };
+            (scope, place)
+        });
+        place.clone()
+    }
+}
+
+fn summary(device: &Device, window: &DeviceWindow, conservation: Conservation) -> DeviceSummary {
+    let BothWays { up, down } = window.folded;
+    let overflow = window.overflow;
+    DeviceSummary {
+        device: device.name.to_string(),
+        device_mac: device.mac,
+        flows: 0,
+        conserved: conservation.holds(),
+        up: direction(&window.totals.up, (up, overflow.up), conservation.up),
+        down: direction(
+            &window.totals.down,
+            (down, overflow.down),
+            conservation.down,
+        ),
+    }
+}
+
+fn direction(
+    totals: &DirectionTotals,
+    (folded, window_overflow): (Traffic, Traffic),
+    difference: Difference,
+) -> DirectionSummary {
+    let mut all = folded;
+    all += totals.overflow;
+    let mut overflow = window_overflow;
+    overflow += totals.overflow;
+    DirectionSummary {
+        packets: all.packets,
+        octets: all.octets,
+        overflow_packets: overflow.packets,
+        overflow_octets: overflow.octets,
+        frames_seen: totals.seen.frames,
+        l2_octets_seen: totals.seen.l2_octets,
+        frames_in_flows: totals.in_flows.frames,
+        frames_unaccounted: totals.unaccounted.iter().map(|reason| reason.frames).sum(),
+        difference,
+    }
+}
+
+fn unaccounted<'a>(
+    device: &'a Device,
+    direction: &'static str,
+    totals: &'a DirectionTotals,
+) -> impl Iterator<Item = UnaccountedRow> + 'a {
+    let overflow_reason = overflow_reason(totals);
+    Reason::ALL
+        .into_iter()
+        .zip(totals.unaccounted)
+        .filter(|(_, counted)| counted.frames > 0)
+        .map(move |(reason, counted)| {
+            let overflow = (Some(reason) == overflow_reason).then_some(totals.overflow);
+            UnaccountedRow {
+                device: device.name.to_string(),
+                device_mac: device.mac,
+                direction,
+                reason: reason.name(),
+                frames: counted.frames,
+                l2_octets: counted.l2_octets,
+                packets: overflow.map(|traffic| traffic.packets),
+                octets: overflow.map(|traffic| traffic.octets),
+            }
+        })
+}
+
+/// The kernel keeps one overflow for both of its reasons; it stands beside the usual one, unless
+/// only the other occurred.
+fn overflow_reason(totals: &DirectionTotals) -> Option<Reason> {
+    [Reason::FlowTableFull, Reason::FlowTableBusy]
+        .into_iter()
+        .find(|&reason| totals.unaccounted[reason as usize].frames > 0)
+}
+
+fn add_losses(meta: &mut Meta, window: &DeviceWindow) {
+    let DeviceWindow {
+        totals, overflow, ..
+    } = window;
+    meta.losses.flow_table_packets += totals.up.overflow.packets + totals.down.overflow.packets;
+    meta.losses.window_packets += overflow.up.packets + overflow.down.packets;
+}
+
+fn databases(databases: &Databases) -> Vec<DatabaseMeta> {
+    let descriptions = databases.descriptions().into_iter();
+    descriptions
+        .map(|description| DatabaseMeta {
+            name: description.name,
+            database_type: description.database_type,
+            built: description.built,
+            attribution: description.attribution,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        format::sample,
+        observation::{DeviceId, DeviceTotals, EpochFlow, Frames},
+        store::Losses,
+    };
+
+    fn flow(device: DeviceId, remote: &str, octets: u64) -> EpochFlow {
+        EpochFlow {
+            device,
+            remote: remote.parse().unwrap(),
+            protocol: 6,
+            remote_port: 443,
+            up: Traffic { packets: 1, octets },
+            down: Traffic {
+                packets: 1,
+                octets: 40,
+            },
+            first_seen: Timestamp::UNIX_EPOCH,
+            last_seen: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn joined(flows: &FlowTable) -> Snapshot {
+        let (names, databases) = (NameTable::default(), Databases::open(&[], false).unwrap());
+        let devices = sample::devices();
+        let sources = Sources {
+            devices: &devices,
+            flows,
+            names: &names,
+            databases: &databases,
+        };
+        let meta = Meta {
+            losses: Losses::default(),
+            ..sample::snapshot().meta
+        };
+        join(sources, meta)
+    }
+
+    #[test]
+    fn the_flow_with_most_octets_is_first_and_ties_follow_the_key() {
+        let mut table = FlowTable::new(2, NonZeroUsize::new(99).unwrap());
+        for (device, remote, octets) in [
+            (1, "192.0.2.9", 5),
+            (0, "192.0.2.10", 5),
+            (0, "192.0.2.9", 5),
+            (0, "192.0.2.1", 9),
+        ] {
+            table.fold(&flow(device, remote, octets));
+        }
+        let snapshot = joined(&table);
+        let order: Vec<_> = snapshot
+            .flows
+            .iter()
+            .map(|record| format!("{} {}", record.device.name, record.remote_address))
+            .collect();
+        let expected = [
+            "camera 192.0.2.1",
+            "camera 192.0.2.9",
+            "camera 192.0.2.10",
+            "plug 192.0.2.9",
+        ];
+        assert_eq!(order, expected);
+        assert_eq!(
+            snapshot
+                .devices
+                .iter()
+                .map(|device| device.flows)
+                .collect::<Vec<_>>(),
+            [3, 1]
+        );
+    }
+
+    #[test]
+    fn both_overflows_are_in_the_totals_and_named_as_losses() {
+        let mut table = FlowTable::new(2, NonZeroUsize::new(1).unwrap());
+        table.fold(&flow(0, "192.0.2.1", 100));
+        table.fold(&flow(0, "192.0.2.2", 60));
+        let mut totals = DeviceTotals::default();
+        totals.up.seen = Frames {
+            frames: 5,
+            l2_octets: 500,
+        };
+        totals.up.in_flows = Frames {
+            frames: 2,
+            l2_octets: 200,
+        };
+        totals.up.flow_traffic = Traffic {
+            packets: 2,
+            octets: 160,
+        };
+        totals.up.overflow = Traffic {
+            packets: 3,
+            octets: 250,
+        };
+        totals.up.unaccounted[Reason::FlowTableFull as usize] = Frames {
+            frames: 3,
+            l2_octets: 300,
+        };
+        totals.down.flow_traffic = Traffic {
+            packets: 2,
+            octets: 80,
+        };
+        table.set_device_totals(0, totals);
+
+        let snapshot = joined(&table);
+        let camera = &snapshot.devices[0];
+        assert!(camera.conserved);
+        assert_eq!((camera.up.packets, camera.up.octets), (5, 410));
+        assert_eq!(
+            (camera.up.overflow_packets, camera.up.overflow_octets),
+            (4, 310)
+        );
+        assert_eq!((camera.down.packets, camera.down.octets), (2, 80));
+        assert_eq!(camera.up.frames_accounted(), 5);
+        assert_eq!(snapshot.meta.losses.flow_table_packets, 3);
+        assert_eq!(snapshot.meta.losses.window_packets, 2);
+        assert_eq!(snapshot.unaccounted.len(), 1);
+        let row = &snapshot.unaccounted[0];
+        assert_eq!(
+            (row.direction, row.reason, row.frames),
+            ("up", "flow_table_full", 3)
+        );
+        assert_eq!((row.packets, row.octets), (Some(3), Some(250)));
+    }
+}

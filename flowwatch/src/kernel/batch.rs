@@ -1,0 +1,263 @@
+//! Batch operations on hash maps by the bpf system call, which aya does not have.
+//!
+//! Reads and empties a table that nobody writes: measured 5 to 8 times cheaper than key by key.
+//! Layouts are those of `union bpf_attr` (include/uapi/linux/bpf.h); the commands came with Linux
+//! 5.6 and are probed, not guessed: a kernel without them is read key by key.
+#![expect(unsafe_code, reason = "the bpf system call takes addresses")]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// `BPF_MAP_LOOKUP_ELEM`.
+const LOOKUP: libc::c_int = 1;
+/// `BPF_MAP_DELETE_ELEM`.
+const DELETE: libc::c_int = 3;
+/// `BPF_MAP_GET_NEXT_KEY`.
+const NEXT_KEY: libc::c_int = 4;
+/// `BPF_MAP_LOOKUP_AND_DELETE_BATCH`.
+const LOOKUP_AND_DELETE_BATCH: libc::c_int = 25;
+/// Entries a call: larger batches gain nothing (measured 256 to 32,768), smaller ones would not
+/// hold the entries of a crowded bucket.
+const BATCH_ENTRIES: usize = 4096;
+
+/// The anonymous struct of `bpf_attr` for batches.
+#[repr(C)]
+struct BatchAttributes {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map_fd: u32,
+    elem_flags: u64,
+    flags: u64,
+}
+
+/// The anonymous struct of `bpf_attr` for single elements.
+#[repr(C)]
+struct ElementAttributes {
+    map_fd: u32,
+    reserved: u32,
+    key: u64,
+    value_or_next_key: u64,
+    flags: u64,
+}
+
+/// Shape of a per-CPU hash map's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryShape {
+    /// Octets of a key.
+    pub key_octets: usize,
+    /// Octets of a value as the kernel copies it: one for each possible CPU, each a multiple of 8.
+    pub value_octets: usize,
+}
+
+/// How a table is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// In batches.
+    Batch,
+    /// Key by key, on kernels without batches.
+    KeyByKey,
+}
+
+/// Empties tables of one shape, with buffers that are kept from one to the next.
+#[derive(Debug)]
+pub struct TableReader {
+    shape: EntryShape,
+    access: Access,
+    keys: Vec<u8>,
+    values: Vec<u8>,
+    capacity: usize,
+}
+
+impl TableReader {
+    /// Returns a reader that begins with `access`, and changes to key by key when the kernel
+    /// turns out to have no batches.
+    #[must_use]
+    pub fn new(shape: EntryShape, access: Access) -> Self {
+        let mut reader = Self {
+            shape,
+            access,
+            keys: Vec::new(),
+            values: Vec::new(),
+            capacity: 0,
+        };
+        reader.resize(BATCH_ENTRIES);
+        reader
+    }
+
+    /// Returns how tables are read.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Takes every entry out of a table that nobody writes to, and hands each key and value to
+    /// `visit`. Returns the number of entries.
+    ///
+    /// # Errors
+    /// The system call's error; entries handed over before it are no longer in the table.
+    pub fn empty(
+        &mut self,
+        map: BorrowedFd<'_>,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> io::Result<u64> {
+        if self.access == Access::Batch {
+            match self.empty_by_batch(map, visit) {
+                Err(error) if is_unknown_command(&error) => self.access = Access::KeyByKey,
+                outcome => return outcome,
+            }
+        }
+        self.empty_by_key(map, visit)
+    }
+
+    fn resize(&mut self, capacity: usize) {
+        self.capacity = capacity;
+        self.keys.resize(capacity * self.shape.key_octets, 0);
+        self.values.resize(capacity * self.shape.value_octets, 0);
+    }
+
+    fn empty_by_batch(
+        &mut self,
+        map: BorrowedFd<'_>,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> io::Result<u64> {
+        // A hash map's position is a 32-bit bucket number; the kernel's contract asks for room for
+        // a key when that is larger.
+        let mut position = [0_u8; 64];
+        let mut is_first = true;
+        let mut total = 0;
+        loop {
+            let (count, outcome) = self.next_batch(map, &mut position, is_first);
+            self.visit_batch(count, visit);
+            total += count as u64;
+            match outcome {
+                Ok(()) => is_first = false,
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(total),
+                // One bucket holds more than the buffers: nothing was taken, try with more room.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                    self.resize(self.capacity * 2);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Fills the buffers. Returns how many entries they hold, and whether there may be more.
+    fn next_batch(
+        &mut self,
+        map: BorrowedFd<'_>,
+        position: &mut [u8; 64],
+        is_first: bool,
+    ) -> (usize, io::Result<()>) {
+        let at = address_of(position);
+        let mut attributes = BatchAttributes {
+            in_batch: if is_first { 0 } else { at },
+            out_batch: at,
+            keys: address_of(&mut self.keys),
+            values: address_of(&mut self.values),
+            count: self.capacity as u32,
+            map_fd: map.as_raw_fd().cast_unsigned(),
+            elem_flags: 0,
+            flags: 0,
+        };
+        let outcome = bpf(LOOKUP_AND_DELETE_BATCH, &mut attributes);
+        let has_entries = match &outcome {
+            Ok(()) => true,
+            Err(error) => error.raw_os_error() == Some(libc::ENOENT),
+        };
+        (
+            if has_entries {
+                attributes.count as usize
+            } else {
+                0
+            },
+            outcome,
+        )
+    }
+
+    fn visit_batch(&self, count: usize, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        let keys = self.keys.chunks_exact(self.shape.key_octets);
+        let values = self.values.chunks_exact(self.shape.value_octets);
+        for (key, value) in keys.zip(values).take(count) {
+            visit(key, value);
+        }
+    }
+
+    fn empty_by_key(
+        &mut self,
+        map: BorrowedFd<'_>,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> io::Result<u64> {
+        let mut key = vec![0; self.shape.key_octets];
+        let mut value = vec![0; self.shape.value_octets];
+        let mut total = 0;
+        // Each key is deleted before the next is asked for, so the first is always the next.
+        while first_key(map, &mut key)? {
+            element(LOOKUP, map, &mut key, &mut value)?;
+            element(DELETE, map, &mut key, &mut [])?;
+            visit(&key, &value);
+            total += 1;
+        }
+        Ok(total)
+    }
+}
+
+/// Writes the table's first key to `key`; false when the table is empty.
+fn first_key(map: BorrowedFd<'_>, key: &mut [u8]) -> io::Result<bool> {
+    match element(NEXT_KEY, map, &mut [], key) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn element(
+    command: libc::c_int,
+    map: BorrowedFd<'_>,
+    key: &mut [u8],
+    value: &mut [u8],
+) -> io::Result<()> {
+    let mut attributes = ElementAttributes {
+        map_fd: map.as_raw_fd().cast_unsigned(),
+        reserved: 0,
+        key: address_of(key),
+        value_or_next_key: address_of(value),
+        flags: 0,
+    };
+    bpf(command, &mut attributes)
+}
+
+/// Returns a buffer's address as the kernel wants it: 0 for none.
+fn address_of(buffer: &mut [u8]) -> u64 {
+    if buffer.is_empty() {
+        0
+    } else {
+        buffer.as_mut_ptr() as u64
+    }
+}
+
+/// Returns whether the kernel doesn't know the command, or not for this kind of map.
+fn is_unknown_command(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP))
+}
+
+fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<()> {
+    // SAFETY: `attributes` is the command's part of union bpf_attr and of the stated size; the
+    // buffers that it points to are borrowed by the callers for the length of the call, and sized
+    // for the map's keys and values.
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_mut(attributes),
+            size_of::<T>(),
+        )
+    };
+    if status < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! The drain: swap the epoch's flow table for an empty one, then read and empty the quiet one.
+//!
+//! The kernel's update of a map-in-map returns after an RCU grace period
+//! (kernel/bpf/syscall.c, `maybe_wait_bpf_programs`), so no program still adds to a table that
+//! was swapped out: nothing is lost and nothing is counted twice.
+
+use std::io;
+use std::os::fd::AsFd as _;
+
+use aya::maps::{ArrayOfMaps, IterableMap as _, MapData, MapError, PerCpuHashMap};
+use flowwatch_common::abi::{FlowCounters, FlowKey};
+use flowwatch_common::bytes::PacketBytes as _;
+
+use super::batch::{Access, EntryShape, TableReader};
+use super::clock::TickClock;
+use crate::observation::{DeviceId, EpochFlow, Traffic};
+
+/// One epoch's table, as the loader makes it.
+pub type FlowTable = PerCpuHashMap<MapData, FlowKey, FlowCounters>;
+
+/// A drain failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DrainError {
+    /// A flow table could not be made.
+    #[error("make a flow table of {entries} entries; choose a smaller --flow-table-size")]
+    Create {
+        /// The entries asked for.
+        entries: u32,
+        /// Why.
+        #[source]
+        source: MapError,
+    },
+    /// The number of CPUs is unknown.
+    #[error("read {0}")]
+    Cpus(&'static str, #[source] io::Error),
+    /// The tables could not be swapped.
+    #[error("swap the flow tables")]
+    Swap(#[source] MapError),
+    /// The quiet table could not be read.
+    #[error("read the flow table")]
+    Read(#[source] io::Error),
+}
+
+/// The two tables that take turns, and the slot from which the kernel takes the active one.
+pub struct Drain {
+    epoch: ArrayOfMaps<MapData, FlowTable>,
+    tables: [FlowTable; 2],
+    active: usize,
+    reader: TableReader,
+}
+
+impl Drain {
+    /// Makes both tables and puts the first in the kernel's hands.
+    ///
+    /// # Errors
+    /// [`DrainError`] when the kernel has no memory for them.
+    pub fn start(
+        mut epoch: ArrayOfMaps<MapData, FlowTable>,
+        entries: u32,
+        access: Access,
+    ) -> Result<Self, DrainError> {
+        let create = || {
+            FlowTable::create(entries, 0).map_err(|source| DrainError::Create { entries, source })
+        };
+        let tables = [create()?, create()?];
+        epoch.set(0, &tables[0], 0).map_err(DrainError::Swap)?;
+        let cpus = aya::util::nr_cpus().map_err(|(what, error)| DrainError::Cpus(what, error))?;
+        let shape = EntryShape {
+            key_octets: size_of::<FlowKey>(),
+            value_octets: size_of::<FlowCounters>() * cpus,
+        };
+        Ok(Self {
+            epoch,
+            tables,
+            active: 0,
+            reader: TableReader::new(shape, access),
+        })
+    }
+
+    /// Ends the epoch: hands each of its flows, summed over the CPUs, to `fold`. Returns their
+    /// number. Waits for an RCU grace period (measured 7 to 27 ms).
+    ///
+    /// # Errors
+    /// [`DrainError`] when the kernel refuses the swap or the reading.
+    pub fn end_epoch(
+        &mut self,
+        clock: &TickClock,
+        fold: &mut dyn FnMut(&EpochFlow),
+    ) -> Result<u64, DrainError> {
+        let quiet = self.active;
+        self.active = 1 - self.active;
+        self.epoch
+            .set(0, &self.tables[self.active], 0)
+            .map_err(DrainError::Swap)?;
+        let table = self.tables[quiet].map().fd().as_fd();
+        let mut visit = |key: &[u8], values: &[u8]| {
+            if let Some(flow) = flow_of(key, values, clock) {
+                fold(&flow);
+            }
+        };
+        self.reader
+            .empty(table, &mut visit)
+            .map_err(DrainError::Read)
+    }
+
+    /// Returns how tables are read.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.reader.access()
+    }
+}
+
+/// Sums an entry over the CPUs.
+fn flow_of(key: &[u8], values: &[u8], clock: &TickClock) -> Option<EpochFlow> {
+    let key = flow_key(key)?;
+    let mut up = Traffic::default();
+    let mut down = Traffic::default();
+    let mut first_tick = u64::MAX;
+    let mut last_tick = 0;
+    for value in values.chunks_exact(size_of::<FlowCounters>()) {
+        let [
+            up_packets,
+            up_octets,
+            down_packets,
+            down_octets,
+            first,
+            last,
+        ] = words(value)?;
+        up += Traffic {
+            packets: up_packets,
+            octets: up_octets,
+        };
+        down += Traffic {
+            packets: down_packets,
+            octets: down_octets,
+        };
+        if first != 0 {
+            first_tick = first_tick.min(first);
+        }
+        last_tick = last_tick.max(last);
+    }
+    Some(EpochFlow {
+        device: key.device as DeviceId,
+        remote: key.remote_address(),
+        protocol: key.protocol(),
+        remote_port: key.remote_port(),
+        up,
+        down,
+        first_seen: clock.time_of(first_tick.min(last_tick)),
+        last_seen: clock.time_of(last_tick),
+    })
+}
+
+fn flow_key(octets: &[u8]) -> Option<FlowKey> {
+    let word = |at: usize| octets.octets::<4>(at).map(u32::from_ne_bytes);
+    Some(FlowKey {
+        remote: [word(0)?, word(4)?, word(8)?, word(12)?],
+        device: word(16)?,
+        transport: word(20)?,
+    })
+}
+
+fn words(octets: &[u8]) -> Option<[u64; 6]> {
+    let mut words = [0; 6];
+    for (word, eight) in words.iter_mut().zip(octets.chunks_exact(8)) {
+        *word = u64::from_ne_bytes(eight.try_into().ok()?);
+    }
+    Some(words)
+}

@@ -1,0 +1,16 @@
+//! The kernel side as the rest sees it: load, attach, drain, samples.
+//!
+//! Counters come out as `observation` values; nothing above this module knows of BPF.
+
+pub mod attach;
+pub mod batch;
+pub mod clock;
+pub mod device_table;
+pub mod drain;
+pub mod interface;
+pub mod load;
+pub mod log;
+pub mod samples;
+pub mod self_test;
+pub mod support;
+pub mod totals;

@@ -1,0 +1,112 @@
+//! The payload samples: from the ring buffer's records to values.
+
+use std::io;
+
+use aya::maps::{MapData, RingBuf};
+use bytes::Bytes;
+use flowwatch_common::abi::{Direction, SampleHeader};
+
+use tokio::io::unix::AsyncFd;
+
+use super::clock::TickClock;
+use crate::observation::{DeviceId, PayloadSample};
+
+/// Returns the ring as something whose samples can be awaited.
+///
+/// # Errors
+/// The event queue's error.
+#[expect(
+    unsafe_code,
+    reason = "tokio wants the promise that the descriptor stays open"
+)]
+pub fn watch(ring: RingBuf<MapData>) -> io::Result<AsyncFd<RingBuf<MapData>>> {
+    // SAFETY: the ring owns its descriptor, which stays open and the same until it is dropped.
+    unsafe { AsyncFd::register(ring) }.map_err(io::Error::from)
+}
+
+/// Takes every sample that waits in the ring, and hands each to `visit`.
+pub fn take_all(
+    ring: &mut RingBuf<MapData>,
+    clock: &TickClock,
+    visit: &mut dyn FnMut(PayloadSample),
+) {
+    while let Some(record) = ring.next() {
+        if let Some(sample) = sample_of(&record, clock) {
+            visit(sample);
+        }
+    }
+}
+
+/// Returns the sample in a record; nothing when the record is not one of ours.
+fn sample_of(record: &[u8], clock: &TickClock) -> Option<PayloadSample> {
+    let header = SampleHeader::from_octets(record)?;
+    let start = size_of::<SampleHeader>();
+    let end = start.checked_add(header.sampled_length as usize)?;
+    Some(PayloadSample {
+        device: header.key.device as DeviceId,
+        direction: if header.direction == 0 {
+            Direction::Up
+        } else {
+            Direction::Down
+        },
+        remote: header.key.remote_address(),
+        protocol: header.key.protocol(),
+        remote_port: header.key.remote_port(),
+        local_port: header.local_port,
+        at: clock.time_of(header.tick),
+        payload: Bytes::copy_from_slice(record.get(start..end)?),
+        wire_length: header.wire_length,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// A record as the kernel writes it, by hand: 192.0.2.53, device 7, UDP from port 53.
+    fn record(sampled_length: u32) -> Vec<u8> {
+        let mut octets = vec![0; 10];
+        octets.extend([0xff, 0xff, 192, 0, 2, 53]);
+        octets.extend(7_u32.to_ne_bytes());
+        octets.extend(0x0411_0035_u32.to_ne_bytes());
+        octets.extend(1000_u64.to_ne_bytes());
+        octets.extend(5_u32.to_ne_bytes());
+        octets.extend(sampled_length.to_ne_bytes());
+        octets.extend(40000_u16.to_ne_bytes());
+        octets.extend(1_u16.to_ne_bytes());
+        octets.extend(0_u32.to_ne_bytes());
+        octets.extend(*b"hello, and what the ring held before");
+        octets
+    }
+
+    fn clock() -> TickClock {
+        TickClock::new(1000, Timestamp::UNIX_EPOCH, Duration::from_millis(4))
+    }
+
+    #[test]
+    fn a_record_is_read_as_the_kernel_wrote_it() {
+        let sample = sample_of(&record(5), &clock()).unwrap();
+        assert_eq!(sample.remote, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)));
+        assert_eq!((sample.device, sample.protocol), (7, 17));
+        assert_eq!((sample.remote_port, sample.local_port), (53, 40000));
+        assert_eq!(
+            (sample.direction, sample.at),
+            (Direction::Down, Timestamp::UNIX_EPOCH)
+        );
+        assert_eq!(
+            (&sample.payload[..], sample.wire_length),
+            (&b"hello"[..], 5)
+        );
+    }
+
+    #[test]
+    fn a_record_that_claims_more_than_it_holds_is_no_sample() {
+        assert_eq!(sample_of(&record(100), &clock()), None);
+        assert_eq!(sample_of(&record(5)[..30], &clock()), None);
+    }
+}

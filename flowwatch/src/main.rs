@@ -1,0 +1,82 @@
+//! The `flowwatch` command: from arguments to one mode, one sentence for an error, one exit status.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use flowwatch::cli::{self, Cli, CliError, Command, RunArgs};
+use flowwatch::exit::{ExitStatus, sentence_of, status_of};
+use flowwatch::format::Surface;
+use flowwatch::output::Output;
+use flowwatch::plan::RunPlan;
+use flowwatch::{config, run, text};
+
+fn main() -> ExitCode {
+    let outcome = cli::parse(std::env::args_os())
+        .map_err(Into::into)
+        .and_then(dispatch);
+    let Err(error) = outcome else {
+        return ExitStatus::Done.into();
+    };
+    let status = match error.downcast_ref::<CliError>() {
+        Some(CliError::Help(help)) => show_help(help),
+        _ => status_of(&error),
+    };
+    if status != ExitStatus::Done {
+        eprintln!("{}", sentence_of(&error));
+    }
+    status.into()
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Run(args) => count(&args),
+    }
+}
+
+/// `flowwatch run`: counts, then writes what was counted.
+fn count(args: &RunArgs) -> anyhow::Result<()> {
+    start_log(args.log_level());
+    let file = args
+        .config
+        .as_deref()
+        .map(config::read)
+        .transpose()?
+        .unwrap_or_default();
+    let plan = RunPlan::try_from(args.settings().over(file))?;
+    let output = Output::open(plan.output.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.context("start the event loop")?;
+    let (snapshot, outcome) = runtime.block_on(run::run(&plan))?;
+    let format = (plan.format.open)(match output {
+        Output::Stdout => Surface::of_stdout(),
+        _ => Surface::PLAIN,
+    });
+    let written = output.write(
+        &|out| format.write(&snapshot, out),
+        &mut io::stdout().lock(),
+    );
+    outcome.and(written.map_err(Into::into))
+}
+
+/// Sends the log to standard error, one printable line a message.
+fn start_log(level: log::LevelFilter) {
+    let format = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
+        let message = record.args().to_string();
+        let level = record.level().as_str().to_lowercase();
+        writeln!(out, "flowwatch: {level}: {}", text::printable(&message))
+    };
+    env_logger::Builder::new()
+        .filter_module("flowwatch", level)
+        .format(format)
+        .init();
+}
+
+fn show_help(help: &str) -> ExitStatus {
+    match write!(io::stdout(), "{help}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitStatus::Failed,
+        _ => ExitStatus::Done,
+    }
+}

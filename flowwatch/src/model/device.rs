@@ -1,0 +1,89 @@
+//! A tagged device: the user's name for a MAC address.
+//!
+//! Read from the command line and the configuration; its position in the list of devices is its
+//! number everywhere else.
+
+use std::{str::FromStr, sync::Arc};
+
+use super::{MacAddress, MacAddressError};
+
+/// A device that the user tagged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The user's name for it; not empty, and unlike any other device's.
+    pub name: Arc<str>,
+    /// Its MAC address.
+    pub mac: MacAddress,
+}
+
+/// Why a text is not a device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// No `=`, or nothing before it.
+    #[error("`{0}` does not name a device; write NAME=MAC, for example camera=2c:aa:8e:01:02:03")]
+    Form(String),
+    /// The name is empty or blank.
+    #[error("a device needs a name that is not blank")]
+    BlankName,
+    /// The part after `=` is not a device's MAC address.
+    #[error(transparent)]
+    Mac(#[from] MacAddressError),
+}
+
+impl Device {
+    /// Returns the device of this name and MAC address.
+    ///
+    /// # Errors
+    /// `BlankName`.
+    pub fn new(name: &str, mac: MacAddress) -> Result<Self, DeviceError> {
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(DeviceError::BlankName);
+        }
+        Ok(Self {
+            name: name.into(),
+            mac,
+        })
+    }
+}
+
+impl FromStr for Device {
+    type Err = DeviceError;
+
+    /// Parses `NAME=MAC`; the name may contain `=`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.rsplit_once('=') {
+            Some((name, mac)) if !name.trim().is_empty() => Self::new(name, mac.trim().parse()?),
+            _ => Err(DeviceError::Form(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_equals_sign_separates_name_and_address() {
+        let device: Device = "a=b=2c:aa:8e:01:02:03".parse().unwrap();
+        assert_eq!(&*device.name, "a=b");
+        assert_eq!(device.mac.to_string(), "2c:aa:8e:01:02:03");
+    }
+
+    #[test]
+    fn a_device_without_name_or_address_is_refused() {
+        for text in [
+            "2c:aa:8e:01:02:03",
+            "=2c:aa:8e:01:02:03",
+            " =2c:aa:8e:01:02:03",
+        ] {
+            let error = text.parse::<Device>().unwrap_err();
+            assert!(error.to_string().contains("write NAME=MAC"), "{error}");
+        }
+        let error = "camera=".parse::<Device>().unwrap_err();
+        assert!(
+            matches!(error, DeviceError::Mac(MacAddressError::Form(_))),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,17 @@
+//! flowwatch's vocabulary: tagged devices, the flow record, and the one list of its fields.
+//!
+//! Filled by `join`; read by every view. Pure values: no I/O, no clock.
+
+mod device;
+mod fields;
+mod mac;
+mod protocol;
+mod record;
+mod value;
+
+pub use device::{Device, DeviceError};
+pub use fields::{FIELDS, Field, InformationElement, Unit};
+pub use mac::{MacAddress, MacAddressError};
+pub use protocol::protocol_name;
+pub use record::FlowRecord;
+pub use value::{TIME_DECIMALS, Value};

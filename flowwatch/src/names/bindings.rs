@@ -1,0 +1,486 @@
+//! The bindings of names to addresses, device by device, within their limits.
+//!
+//! Written by `NameTable::observe`, read by `NameTable::naming_of`. Knows nothing of samples.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Claim, NameSource};
+use crate::observation::DeviceId;
+
+/// By how much an answer may seem to come after the packet that it caused.
+///
+/// Flows carry the time of the kernel's tick, up to 10 ms old, samples the true one.
+pub const CLOCK_SLACK: SignedDuration = SignedDuration::from_millis(50);
+
+/// For how long a binding is good at least, whatever its ttl.
+///
+/// A name server that spreads load says 0 or a few seconds, and a device connects when it is ready.
+pub const MIN_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+/// How much a table may hold. A limit that is reached costs the least recently answered bindings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameLimits {
+    /// Bindings of one device; above it, the device loses its own oldest.
+    pub bindings_per_device: usize,
+    /// Names that one device holds for one address; above it, the address loses its oldest.
+    pub names_per_address: usize,
+    /// Bindings of all devices; above it, the device that holds most loses its oldest.
+    pub bindings_total: usize,
+}
+
+impl Default for NameLimits {
+    /// About half a kilobyte a binding, 32 MB in all; with the longest names, seven times as much.
+    fn default() -> Self {
+        Self {
+            bindings_per_device: 4096,
+            names_per_address: 16,
+            bindings_total: 65_536,
+        }
+    }
+}
+
+/// That a device was told that a name stands for an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The name that was asked for.
+    pub name: Arc<str>,
+    /// The names that it is an alias of, one after the other, down to the one that has the address.
+    pub chain: Arc<[Arc<str>]>,
+    /// Who says so.
+    pub source: NameSource,
+    /// When it was said first.
+    pub first_answered: Timestamp,
+    /// When it was said last.
+    pub last_answered: Timestamp,
+    /// For how many seconds it was to be kept when it was said last.
+    pub ttl: u32,
+    /// The number of the answer that said it last; unique in the table, and higher is newer.
+    recency: u64,
+}
+
+impl Binding {
+    fn is_of(&self, name: &str, source: NameSource) -> bool {
+        *self.name == *name && self.source == source
+    }
+
+    fn lifetime(&self) -> SignedDuration {
+        SignedDuration::from_secs(i64::from(self.ttl)).max(MIN_LIFETIME)
+    }
+
+    fn is_answered_by(&self, time: Timestamp) -> bool {
+        self.first_answered.duration_since(time) <= CLOCK_SLACK
+    }
+
+    /// Returns whether it was still to be kept at that time, or was answered later.
+    fn lives_until(&self, time: Timestamp) -> bool {
+        time.duration_since(self.last_answered) <= self.lifetime()
+    }
+
+    fn renew(&mut self, claim: Claim, at: Timestamp, recency: u64) {
+        self.first_answered = self.first_answered.min(at);
+        self.recency = recency;
+        // Samples of several CPUs may come out of order.
+        if at >= self.last_answered {
+            self.last_answered = at;
+            self.ttl = claim.ttl;
+            self.chain = claim.chain;
+        }
+    }
+}
+
+/// All devices' bindings.
+#[derive(Debug, Default)]
+pub(super) struct Bindings {
+    limits: NameLimits,
+    devices: HashMap<DeviceId, DeviceBindings>,
+    held: usize,
+    turned_away: u64,
+    answers: u64,
+}
+
+impl Bindings {
+    pub(super) fn new(limits: NameLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        self.held as u64
+    }
+
+    pub(super) fn turned_away(&self) -> u64 {
+        self.turned_away
+    }
+
+    /// Returns the device's bindings of the address, in no order.
+    pub(super) fn of(&self, device: DeviceId, address: IpAddr) -> &[Binding] {
+        let device = self.devices.get(&device);
+        device
+            .and_then(|device| device.by_address.get(&address))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the bindings that a flow of that time may go by, newest first.
+    pub(super) fn candidates(
+        &self,
+        device: DeviceId,
+        address: IpAddr,
+        first_seen: Timestamp,
+        last_seen: Timestamp,
+    ) -> Vec<&Binding> {
+        let bindings = self.of(device, address);
+        let earlier = bindings
+            .iter()
+            .filter(|binding| binding.is_answered_by(first_seen));
+        // Answered before and since means newer than any that was answered only before.
+        let newest_before = earlier
+            .max_by_key(|binding| (binding.last_answered, binding.recency))
+            .map(|binding| binding.recency);
+        let mut candidates: Vec<_> = bindings
+            .iter()
+            .filter(|binding| binding.is_answered_by(last_seen))
+            .filter(|binding| {
+                binding.lives_until(first_seen) || Some(binding.recency) == newest_before
+            })
+            .collect();
+        candidates.sort_by_key(|binding| Reverse((binding.last_answered, binding.recency)));
+        candidates
+    }
+
+    /// Takes in a claim that the device was told.
+    pub(super) fn hold(
+        &mut self,
+        device: DeviceId,
+        claim: Claim,
+        source: NameSource,
+        at: Timestamp,
+    ) {
+        self.answers += 1;
+        let address = claim.address;
+        let bindings = self.devices.entry(device).or_default();
+        self.held += usize::from(bindings.hold(claim, source, at, self.answers));
+        let mut gone = bindings.shorten(address, self.limits.names_per_address);
+        gone += bindings.shrink(self.limits.bindings_per_device);
+        self.account(gone);
+        if self.held > self.limits.bindings_total {
+            self.shrink_largest(device);
+        }
+    }
+
+    /// Takes one binding from the device that holds most, which is `device` where others hold as
+    /// many: nobody's names can push those of a device below the number that they have come to.
+    fn shrink_largest(&mut self, device: DeviceId) {
+        let largest = self
+            .devices
+            .iter_mut()
+            .max_by_key(|(id, bindings)| (bindings.by_recency.len(), **id == device));
+        let gone = largest.map_or(0, |(_, bindings)| {
+            let fewer = bindings.by_recency.len().saturating_sub(1);
+            bindings.shrink(fewer)
+        });
+        self.account(gone);
+    }
+
+    fn account(&mut self, gone: usize) {
+        self.held -= gone;
+        self.turned_away += gone as u64;
+    }
+}
+
+/// One device's bindings.
+#[derive(Debug, Default)]
+struct DeviceBindings {
+    by_address: HashMap<IpAddr, Vec<Binding>>,
+    /// The address of the binding of each recency, one entry a binding.
+    by_recency: BTreeMap<u64, IpAddr>,
+}
+
+impl DeviceBindings {
+    /// Makes or renews a binding; returns whether it was made.
+    fn hold(&mut self, claim: Claim, source: NameSource, at: Timestamp, recency: u64) -> bool {
+        self.by_recency.insert(recency, claim.address);
+        let bindings = self.by_address.entry(claim.address).or_default();
+        if let Some(known) = bindings
+            .iter_mut()
+            .find(|known| known.is_of(&claim.name, source))
+        {
+            self.by_recency.remove(&known.recency);
+            known.renew(claim, at, recency);
+            return false;
+        }
+        bindings.push(Binding {
+            name: claim.name,
+            chain: claim.chain,
+            source,
+            first_answered: at,
+            last_answered: at,
+            ttl: claim.ttl,
+            recency,
+        });
+        true
+    }
+
+    /// Removes an address's oldest bindings above `limit`; returns how many.
+    fn shorten(&mut self, address: IpAddr, limit: usize) -> usize {
+        let bindings = self.by_address.get(&address).map_or(&[][..], Vec::as_slice);
+        let mut recencies: Vec<_> = bindings.iter().map(|binding| binding.recency).collect();
+        recencies.sort_unstable_by_key(|recency| Reverse(*recency));
+        let surplus = recencies.split_off(limit.min(recencies.len()));
+        for recency in &surplus {
+            self.remove(*recency);
+        }
+        surplus.len()
+    }
+
+    /// Removes the oldest bindings above `limit`; returns how many.
+    fn shrink(&mut self, limit: usize) -> usize {
+        let surplus = self.by_recency.len().saturating_sub(limit);
+        let oldest: Vec<_> = self.by_recency.keys().copied().take(surplus).collect();
+        for recency in oldest {
+            self.remove(recency);
+        }
+        surplus
+    }
+
+    fn remove(&mut self, recency: u64) {
+        let Some(address) = self.by_recency.remove(&recency) else {
+            return;
+        };
+        if let Some(bindings) = self.by_address.get_mut(&address) {
+            bindings.retain(|binding| binding.recency != recency);
+            if bindings.is_empty() {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAMERA: DeviceId = 0;
+    const PHONE: DeviceId = 1;
+    const LIMITS: NameLimits = NameLimits {
+        bindings_per_device: 4,
+        names_per_address: 3,
+        bindings_total: 6,
+    };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_560_000_000 + seconds).unwrap()
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    fn hold(bindings: &mut Bindings, device: DeviceId, (last, name): (u8, &str), seconds: i64) {
+        let claim = Claim {
+            address: address(last),
+            name: name.into(),
+            chain: [].into(),
+            ttl: 300,
+        };
+        bindings.hold(device, claim, NameSource::Dns, at(seconds));
+    }
+
+    /// Holds each name for address 1, with a ttl of 300 s, at the second given.
+    fn told(names: &[(&str, i64)]) -> Bindings {
+        let mut bindings = Bindings::new(LIMITS);
+        for (name, seconds) in names {
+            hold(&mut bindings, CAMERA, (1, name), *seconds);
+        }
+        bindings
+    }
+
+    fn check(names: &[(&str, i64)], (first_seen, last_seen): (i64, i64), expected: &[&str]) {
+        let bindings = told(names);
+        let candidates = bindings.candidates(CAMERA, address(1), at(first_seen), at(last_seen));
+        let candidates: Vec<_> = candidates.iter().map(|binding| &*binding.name).collect();
+        assert_eq!(candidates, expected);
+    }
+
+    #[test]
+    fn answer_before_the_flow_names_it() {
+        check(&[("a", 0)], (1, 2), &["a"]);
+    }
+
+    #[test]
+    fn answer_after_the_flow_names_nothing() {
+        check(&[("a", 10)], (1, 9), &[]);
+    }
+
+    #[test]
+    fn answer_during_the_flow_names_it() {
+        check(&[("a", 10)], (1, 10), &["a"]);
+    }
+
+    #[test]
+    fn answer_may_seem_late_by_the_clocks_slack() {
+        let bindings = told(&[("a", 10)]);
+        let named_at = |early: SignedDuration| {
+            let seen = at(10).checked_sub(early).unwrap();
+            bindings.candidates(CAMERA, address(1), seen, seen).len()
+        };
+        assert_eq!(named_at(CLOCK_SLACK), 1);
+        assert_eq!(named_at(CLOCK_SLACK + SignedDuration::from_nanos(1)), 0);
+    }
+
+    #[test]
+    fn name_outlives_its_ttl_when_no_newer_was_told() {
+        check(&[("a", 0)], (86_400, 200_000), &["a"]);
+    }
+
+    #[test]
+    fn expired_name_gives_way_to_a_newer_one() {
+        check(&[("old", 0), ("new", 100)], (301, 400), &["new"]);
+        check(&[("old", 0), ("new", 100)], (300, 400), &["new", "old"]);
+    }
+
+    #[test]
+    fn of_expired_names_the_newest_stays() {
+        check(&[("old", 0), ("new", 100)], (9000, 9001), &["new"]);
+    }
+
+    #[test]
+    fn name_told_before_stays_beside_one_told_during() {
+        check(
+            &[("before", 0), ("during", 5000)],
+            (4000, 6000),
+            &["during", "before"],
+        );
+    }
+
+    #[test]
+    fn name_told_before_and_after_names_what_was_between() {
+        check(&[("a", 0), ("a", 9000)], (4000, 4001), &["a"]);
+    }
+
+    #[test]
+    fn name_told_again_counts_as_newest_before() {
+        check(&[("a", 0), ("b", 10), ("a", 9000)], (4000, 4001), &["a"]);
+    }
+
+    #[test]
+    fn short_ttl_lasts_the_least_lifetime() {
+        let mut bindings = Bindings::new(LIMITS);
+        for (name, seconds) in [("a", 0), ("b", 1)] {
+            let claim = Claim {
+                address: address(1),
+                name: name.into(),
+                chain: [].into(),
+                ttl: 0,
+            };
+            bindings.hold(CAMERA, claim, NameSource::Dns, at(seconds));
+        }
+        assert_eq!(
+            bindings
+                .candidates(CAMERA, address(1), at(60), at(60))
+                .len(),
+            2
+        );
+        assert_eq!(
+            bindings
+                .candidates(CAMERA, address(1), at(61), at(61))
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn samples_out_of_order_leave_the_newer_answer() {
+        let bindings = told(&[("a", 10), ("a", 5)]);
+        let [binding] = bindings.of(CAMERA, address(1)) else {
+            panic!("one binding")
+        };
+        assert_eq!(
+            (binding.first_answered, binding.last_answered),
+            (at(5), at(10))
+        );
+    }
+
+    fn names(bindings: &Bindings, device: DeviceId) -> Vec<String> {
+        let mut names: Vec<_> = (0..=255)
+            .flat_map(|last| bindings.of(device, address(last)))
+            .map(|binding| binding.name.to_string())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn device_above_its_limit_loses_what_was_answered_longest_ago() {
+        let mut bindings = Bindings::new(LIMITS);
+        hold(&mut bindings, PHONE, (1, "phone"), 0);
+        for (second, name) in (0..).zip(["a", "b", "c", "d", "a", "e"]) {
+            let last = name.as_bytes()[0];
+            hold(&mut bindings, CAMERA, (last, name), second);
+        }
+        assert_eq!(names(&bindings, CAMERA), ["a", "c", "d", "e"]);
+        assert_eq!(names(&bindings, PHONE), ["phone"]);
+        assert_eq!((bindings.held(), bindings.turned_away()), (5, 1));
+    }
+
+    #[test]
+    fn address_above_its_limit_loses_its_oldest_name() {
+        let mut bindings = told(&[("a", 0), ("b", 1), ("c", 2), ("a", 3), ("d", 4)]);
+        assert_eq!(names(&bindings, CAMERA), ["a", "c", "d"]);
+        assert_eq!((bindings.held(), bindings.turned_away()), (3, 1));
+        hold(&mut bindings, CAMERA, (2, "e"), 5);
+        assert_eq!((bindings.held(), bindings.turned_away()), (4, 1));
+    }
+
+    #[test]
+    fn total_above_its_limit_costs_the_device_that_holds_most() {
+        let mut bindings = Bindings::new(LIMITS);
+        for last in 1..=4 {
+            hold(&mut bindings, CAMERA, (last, &format!("camera{last}")), 0);
+        }
+        for last in 1..=4 {
+            hold(&mut bindings, PHONE, (last, &format!("phone{last}")), 1);
+        }
+        assert_eq!(names(&bindings, CAMERA), ["camera2", "camera3", "camera4"]);
+        assert_eq!(names(&bindings, PHONE), ["phone2", "phone3", "phone4"]);
+        hold(&mut bindings, CAMERA, (5, "camera5"), 2);
+        assert_eq!(names(&bindings, CAMERA), ["camera3", "camera4", "camera5"]);
+        assert_eq!((bindings.held(), bindings.turned_away()), (6, 3));
+    }
+
+    #[test]
+    fn device_that_draws_level_loses_its_own_oldest() {
+        let limits = NameLimits {
+            bindings_total: 7,
+            ..LIMITS
+        };
+        let mut bindings = Bindings::new(limits);
+        for last in 1..=4 {
+            hold(&mut bindings, CAMERA, (last, &format!("camera{last}")), 0);
+        }
+        for last in 1..=4 {
+            hold(&mut bindings, PHONE, (last, &format!("phone{last}")), 1);
+        }
+        assert_eq!(names(&bindings, CAMERA).len(), 4);
+        assert_eq!(names(&bindings, PHONE), ["phone2", "phone3", "phone4"]);
+    }
+
+    #[test]
+    fn limits_of_nothing_hold_nothing() {
+        let limits = NameLimits {
+            bindings_per_device: 0,
+            names_per_address: 0,
+            bindings_total: 0,
+        };
+        let mut bindings = Bindings::new(limits);
+        hold(&mut bindings, CAMERA, (1, "a"), 0);
+        assert_eq!((bindings.held(), bindings.turned_away()), (0, 1));
+        assert!(names(&bindings, CAMERA).is_empty());
+    }
+}

@@ -1,0 +1,447 @@
+//! What a run is to do: the settings that users give, and the complete plan made of them.
+//!
+//! `cli` and `config` each read [`Settings`]; merged, they become a [`RunPlan`], after which nothing
+//! about the wish is left to find out. Pure: whether interfaces and files exist is for others.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+
+use crate::{
+    format::{FORMATS, FormatEntry, format_of},
+    kernel::attach::{AttachMode, TcHook},
+    model::{Device, MacAddress},
+};
+
+/// Devices that the kernel's device table can hold.
+pub const MAX_DEVICES: usize = 4096;
+/// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
+pub const DEFAULT_FLOW_TABLE_SIZE: u32 = 65_536;
+/// The largest table of one epoch that can be asked for.
+pub const MAX_FLOW_TABLE_SIZE: u32 = 16 << 20;
+/// Time between two drains, unless the user says otherwise.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+/// The least time between two drains: a swap waits for the kernel, 7 to 27 ms as measured.
+pub const MIN_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Octets of an interface's name, at most (Linux, `IFNAMSIZ` less its zero).
+const MAX_INTERFACE_NAME: usize = 15;
+
+/// Words for the ways to attach, as users write them.
+pub const ATTACH_MODES: &[(&str, AttachMode, &str)] = &[
+    (
+        "auto",
+        AttachMode::Auto,
+        "native XDP where it costs the forwarding nothing, else tc",
+    ),
+    ("xdp", AttachMode::Xdp, "native XDP, or an error"),
+    ("tc", AttachMode::Tc, "tc"),
+];
+
+/// Words for the ways to attach tc programs.
+pub const TC_HOOKS: &[(&str, TcHook, &str)] = &[
+    (
+        "auto",
+        TcHook::Auto,
+        "tcx where the kernel has it, else clsact",
+    ),
+    ("tcx", TcHook::Tcx, "tcx (Linux 6.6)"),
+    (
+        "clsact",
+        TcHook::Clsact,
+        "a filter of a clsact queueing discipline",
+    ),
+];
+
+/// What one place (command line or file) says; unset is not said.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Interfaces to count on.
+    pub interfaces: Vec<String>,
+    /// Tagged devices.
+    pub devices: Vec<Device>,
+    /// Time between two drains.
+    pub interval: Option<Duration>,
+    /// Time after which to stop.
+    pub duration: Option<Duration>,
+    /// Databases of places, in order of precedence.
+    pub geo: Vec<PathBuf>,
+    /// Whether the built-in database of places is used.
+    pub builtin_geo: Option<bool>,
+    /// The output's format.
+    pub format: Option<&'static FormatEntry>,
+    /// The output's file.
+    pub output: Option<PathBuf>,
+    /// Which hook takes what devices send.
+    pub attach: Option<AttachMode>,
+    /// How tc programs are attached.
+    pub tc_hook: Option<TcHook>,
+    /// Entries of one epoch's flow table.
+    pub flow_table_size: Option<u32>,
+}
+
+impl Settings {
+    /// Returns these settings over others: what is said here wins. Devices are united, and one that
+    /// has the same name in both is the one said here.
+    #[must_use]
+    pub fn over(self, base: Self) -> Self {
+        let names: HashSet<_> = self
+            .devices
+            .iter()
+            .map(|device| device.name.clone())
+            .collect();
+        let others = base
+            .devices
+            .into_iter()
+            .filter(|device| !names.contains(&device.name));
+        Self {
+            devices: others.chain(self.devices).collect(),
+            interfaces: non_empty(self.interfaces, base.interfaces),
+            interval: self.interval.or(base.interval),
+            duration: self.duration.or(base.duration),
+            geo: non_empty(self.geo, base.geo),
+            builtin_geo: self.builtin_geo.or(base.builtin_geo),
+            format: self.format.or(base.format),
+            output: self.output.or(base.output),
+            attach: self.attach.or(base.attach),
+            tc_hook: self.tc_hook.or(base.tc_hook),
+            flow_table_size: self.flow_table_size.or(base.flow_table_size),
+        }
+    }
+}
+
+fn non_empty<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
+    if first.is_empty() { second } else { first }
+}
+
+/// What a run is to do, complete and valid.
+#[derive(Clone, Debug)]
+pub struct RunPlan {
+    /// Interfaces to count on: at least one, each once.
+    pub interfaces: Vec<String>,
+    /// Tagged devices: at least one, at most `MAX_DEVICES`, names and addresses unique. A device's
+    /// number is its position.
+    pub devices: Vec<Device>,
+    /// Time between two drains, at least `MIN_INTERVAL`.
+    pub interval: Duration,
+    /// Time after which to stop; without it, a signal does.
+    pub duration: Option<Duration>,
+    /// Databases of places, in order of precedence.
+    pub geo: Vec<PathBuf>,
+    /// Whether the built-in database of places follows them.
+    pub uses_builtin_geo: bool,
+    /// The output's format.
+    pub format: &'static FormatEntry,
+    /// The output's file; without it, standard output.
+    pub output: Option<PathBuf>,
+    /// Which hook takes what devices send.
+    pub attach: AttachMode,
+    /// How tc programs are attached.
+    pub tc_hook: TcHook,
+    /// Entries of one epoch's flow table, 1 to `MAX_FLOW_TABLE_SIZE`.
+    pub flow_table_size: u32,
+}
+
+/// Why settings are no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No interface.
+    #[error(
+        "no interface to count on; name the one that the devices are behind: --interface br-lan"
+    )]
+    NoInterface,
+    /// Not a name that Linux gives to an interface.
+    #[error("`{0}` is not an interface's name; `ip link` lists them")]
+    Interface(String),
+    /// No device.
+    #[error("no device to count; tag at least one: --device camera=2c:aa:8e:01:02:03")]
+    NoDevice,
+    /// Too many devices.
+    #[error("{0} devices are tagged, and at most {MAX_DEVICES} can be; tag fewer")]
+    TooManyDevices(usize),
+    /// Two devices of one name.
+    #[error("the device `{0}` is tagged twice; give each device its own name")]
+    SameName(String),
+    /// Two devices of one address.
+    #[error("`{first}` and `{second}` have the same MAC address {mac}; tag it once")]
+    SameMac {
+        /// The address.
+        mac: MacAddress,
+        /// The device that has it.
+        first: String,
+        /// The device that has it, too.
+        second: String,
+    },
+}
+
+impl TryFrom<Settings> for RunPlan {
+    type Error = PlanError;
+
+    fn try_from(settings: Settings) -> Result<Self, PlanError> {
+        check_devices(&settings.devices)?;
+        Ok(Self {
+            interfaces: checked_interfaces(settings.interfaces)?,
+            devices: settings.devices,
+            interval: settings.interval.unwrap_or(DEFAULT_INTERVAL),
+            duration: settings.duration,
+            geo: settings.geo,
+            uses_builtin_geo: settings.builtin_geo.unwrap_or(true),
+            format: settings.format.unwrap_or(&FORMATS[0]),
+            output: settings.output,
+            attach: settings.attach.unwrap_or_default(),
+            tc_hook: settings.tc_hook.unwrap_or_default(),
+            flow_table_size: settings.flow_table_size.unwrap_or(DEFAULT_FLOW_TABLE_SIZE),
+        })
+    }
+}
+
+fn checked_interfaces(names: Vec<String>) -> Result<Vec<String>, PlanError> {
+    if names.is_empty() {
+        return Err(PlanError::NoInterface);
+    }
+    let mut checked = Vec::with_capacity(names.len());
+    for name in names {
+        let is_name = (1..=MAX_INTERFACE_NAME).contains(&name.len())
+            && !name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control());
+        if !is_name {
+            return Err(PlanError::Interface(name));
+        }
+        if !checked.contains(&name) {
+            checked.push(name);
+        }
+    }
+    Ok(checked)
+}
+
+fn check_devices(devices: &[Device]) -> Result<(), PlanError> {
+    match devices.len() {
+        0 => return Err(PlanError::NoDevice),
+        1..=MAX_DEVICES => {}
+        count => return Err(PlanError::TooManyDevices(count)),
+    }
+    let mut names = HashSet::new();
+    let mut macs = HashMap::new();
+    for device in devices {
+        if !names.insert(&device.name) {
+            return Err(PlanError::SameName(device.name.to_string()));
+        }
+        if let Some(first) = macs.insert(device.mac, &device.name) {
+            return Err(PlanError::SameMac {
+                mac: device.mac,
+                first: first.to_string(),
+                second: device.name.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Why a text is not a setting's value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Not a length of time.
+    #[error("`{0}` is not a length of time; write a number with a unit: 500ms, 1s, 5m or 1h")]
+    Duration(String),
+    /// An interval that is too short.
+    #[error("an interval of {0} is too short; the least is 50ms")]
+    Interval(String),
+    /// A size that is out of range.
+    #[error("`{0}` is not a number of flows from 1 to {MAX_FLOW_TABLE_SIZE}")]
+    FlowTableSize(String),
+    /// None of the words that a setting knows.
+    #[error("`{word}` is none of {known}")]
+    Word {
+        /// What was given.
+        word: String,
+        /// What could have been, with commas.
+        known: String,
+    },
+}
+
+/// Returns the time between two drains that a text says.
+///
+/// # Errors
+/// `Duration` and `Interval`.
+pub fn parse_interval(text: &str) -> Result<Duration, ValueError> {
+    let interval = parse_duration(text)?;
+    if interval < MIN_INTERVAL {
+        return Err(ValueError::Interval(text.to_owned()));
+    }
+    Ok(interval)
+}
+
+/// Returns the length of time that a text such as `500ms` or `1h 30m` says; more than none.
+///
+/// # Errors
+/// `Duration`.
+pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
+    let length = text.trim().parse::<SignedDuration>().ok();
+    let length = length.and_then(|length| Duration::try_from(length).ok());
+    length
+        .filter(|length| !length.is_zero())
+        .ok_or_else(|| ValueError::Duration(text.to_owned()))
+}
+
+/// Returns the number of entries of a flow table that a text says.
+///
+/// # Errors
+/// `FlowTableSize`.
+pub fn parse_flow_table_size(text: &str) -> Result<u32, ValueError> {
+    let size = text
+        .parse()
+        .ok()
+        .filter(|size| (1..=MAX_FLOW_TABLE_SIZE).contains(size));
+    size.ok_or_else(|| ValueError::FlowTableSize(text.to_owned()))
+}
+
+/// Returns the format of a name.
+///
+/// # Errors
+/// `Word`.
+pub fn parse_format(word: &str) -> Result<&'static FormatEntry, ValueError> {
+    format_of(word).ok_or_else(|| unknown_word(word, FORMATS.iter().map(|format| format.name)))
+}
+
+/// Returns what a word stands for in a list such as `ATTACH_MODES`.
+///
+/// # Errors
+/// `Word`.
+pub fn parse_word<T: Copy>(word: &str, words: &[(&str, T, &str)]) -> Result<T, ValueError> {
+    let found = words
+        .iter()
+        .find(|(name, ..)| *name == word)
+        .map(|&(_, value, _)| value);
+    found.ok_or_else(|| unknown_word(word, words.iter().map(|&(name, ..)| name)))
+}
+
+fn unknown_word<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> ValueError {
+    let known: Vec<_> = known.collect();
+    ValueError::Word {
+        word: word.to_owned(),
+        known: known.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(interfaces: &[&str], devices: &[&str]) -> Settings {
+        Settings {
+            interfaces: interfaces.iter().map(ToString::to_string).collect(),
+            devices: devices.iter().map(|text| text.parse().unwrap()).collect(),
+            ..Settings::default()
+        }
+    }
+
+    fn refusal(interfaces: &[&str], devices: &[&str]) -> String {
+        RunPlan::try_from(settings(interfaces, devices))
+            .unwrap_err()
+            .to_string()
+    }
+
+    const CAMERA: &str = "camera=2c:aa:8e:00:00:01";
+
+    #[test]
+    fn what_is_unset_has_its_default() {
+        let plan = RunPlan::try_from(settings(&["br-lan", "br-lan"], &[CAMERA])).unwrap();
+        assert_eq!(plan.interfaces, ["br-lan"]);
+        assert_eq!(
+            (plan.interval, plan.duration),
+            (Duration::from_secs(1), None)
+        );
+        assert_eq!((plan.format.name, plan.flow_table_size), ("table", 65_536));
+        assert!(plan.uses_builtin_geo && plan.output.is_none() && plan.geo.is_empty());
+    }
+
+    #[test]
+    fn an_incomplete_or_ambiguous_wish_is_refused_with_advice() {
+        assert!(refusal(&[], &[CAMERA]).contains("--interface br-lan"));
+        assert!(refusal(&["eth0"], &[]).contains("--device camera="));
+        assert!(refusal(&["a name too long for linux"], &[CAMERA]).contains("`ip link`"));
+        assert!(refusal(&["eth0"], &[CAMERA, CAMERA]).contains("tagged twice"));
+        let same_mac = refusal(&["eth0"], &[CAMERA, "tv=2C-AA-8E-00-00-01"]);
+        assert_eq!(
+            same_mac,
+            "`camera` and `tv` have the same MAC address 2c:aa:8e:00:00:01; tag it once"
+        );
+    }
+
+    #[test]
+    fn the_number_of_devices_is_bounded() {
+        let device = |number: usize| {
+            let octets = [2, 0, 0, 0, (number >> 8) as u8, number as u8];
+            Device::new(&format!("d{number}"), MacAddress::new(octets).unwrap()).unwrap()
+        };
+        let devices: Vec<_> = (0..=MAX_DEVICES).map(device).collect();
+        assert_eq!(
+            check_devices(&devices),
+            Err(PlanError::TooManyDevices(4097))
+        );
+        assert_eq!(check_devices(&devices[1..]), Ok(()));
+    }
+
+    #[test]
+    fn what_is_said_last_wins_and_devices_are_united() {
+        let mut base = settings(&["eth0"], &[CAMERA, "tv=2c:aa:8e:00:00:02"]);
+        base.interval = Some(MIN_INTERVAL);
+        base.flow_table_size = Some(9);
+        let mut said = settings(&["eth1"], &["camera=2c:aa:8e:00:00:03"]);
+        said.flow_table_size = Some(10);
+        let merged = said.over(base);
+        assert_eq!(merged.interfaces, ["eth1"]);
+        assert_eq!(
+            (merged.interval, merged.flow_table_size),
+            (Some(MIN_INTERVAL), Some(10))
+        );
+        let devices: Vec<_> = merged
+            .devices
+            .iter()
+            .map(|device| format!("{} {}", device.name, device.mac))
+            .collect();
+        assert_eq!(
+            devices,
+            ["tv 2c:aa:8e:00:00:02", "camera 2c:aa:8e:00:00:03"]
+        );
+    }
+
+    #[test]
+    fn lengths_of_time_need_a_unit() {
+        let check = |text, milliseconds| {
+            assert_eq!(
+                parse_duration(text).unwrap(),
+                Duration::from_millis(milliseconds)
+            );
+        };
+        check("500ms", 500);
+        check("1s", 1_000);
+        check("5m", 300_000);
+        check("1h", 3_600_000);
+        check("1h 30m", 5_400_000);
+        for text in ["", "5", "-1s", "0s", "1x", "1s ago"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+        assert!(
+            parse_interval("49ms")
+                .unwrap_err()
+                .to_string()
+                .contains("the least is 50ms")
+        );
+        assert!(parse_interval("50ms").is_ok());
+    }
+
+    #[test]
+    fn sizes_and_words_are_checked() {
+        assert_eq!(parse_flow_table_size("16777216"), Ok(MAX_FLOW_TABLE_SIZE));
+        for text in ["0", "16777217", "-1", "many"] {
+            assert!(parse_flow_table_size(text).is_err(), "{text}");
+        }
+        let error = parse_format("xml").unwrap_err().to_string();
+        assert_eq!(error, "`xml` is none of table, json, jsonl, csv, markdown");
+        assert_eq!(parse_word("tc", ATTACH_MODES), Ok(AttachMode::Tc));
+    }
+}

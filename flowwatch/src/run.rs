@@ -1,0 +1,314 @@
+//! `flowwatch run`: the one place that knows all stages, from the kernel to the document.
+//!
+//! Effects come together here; what they feed is pure. Nothing imports this module but `main` and
+//! tests.
+
+mod drainer;
+mod status;
+mod watch;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aya::Ebpf;
+use aya::maps::{MapData, PerCpuArray, RingBuf};
+use flowwatch_common::abi::{SampleCounters, mac_word};
+use jiff::Timestamp;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use self::drainer::{Counting, Drainer};
+use self::status::{StatusFigures, StatusLine};
+use self::watch::HookWatch;
+use crate::geo::Databases;
+use crate::join::{Sources, join};
+use crate::kernel::attach::{self, AttachOptions, Attached, Attachment};
+use crate::kernel::batch::Access;
+use crate::kernel::clock::TickClock;
+use crate::kernel::interface::{self, Interface};
+use crate::kernel::load::{self, LoadOptions, Loaded, Programs};
+use crate::kernel::log::KernelLog;
+use crate::kernel::self_test::SelfTest;
+use crate::kernel::{self, samples, totals};
+use crate::names::{NameLimits, NameTable};
+use crate::plan::RunPlan;
+use crate::store::{AttachedInterface, FlowTable, Meta, Snapshot};
+
+/// Flows that the window holds: about 200 MB when full.
+const WINDOW_FLOWS: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("not zero");
+
+/// Counts as planned, until a signal or the end of the duration, and returns what was counted.
+///
+/// # Errors
+/// What kept counting from starting. Once it has started, a failure ends it early: what was
+/// counted until then is returned with the failure.
+pub async fn run(plan: &RunPlan) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
+    let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
+    let existing = interface::list().await?;
+    let interfaces = interface::resolve(&plan.interfaces, &existing)?;
+    let mut session = Session::start(plan, &interfaces, existing, databases)?;
+    session.announce();
+    let outcome = session.count(plan).await;
+    session.status.clear();
+    session.finish(plan, outcome).await
+}
+
+/// Everything that counting holds while it goes on.
+struct Session {
+    attached: Attached,
+    programs: Programs,
+    drainer: Drainer,
+    clock: TickClock,
+    ring: AsyncFd<RingBuf<MapData>>,
+    kernel_log: Option<AsyncFd<KernelLog>>,
+    sample_counters: PerCpuArray<MapData, SampleCounters>,
+    watch: HookWatch,
+    names: NameTable,
+    databases: Databases,
+    status: StatusLine,
+    started_at: Timestamp,
+}
+
+impl Session {
+    fn start(
+        plan: &RunPlan,
+        interfaces: &[Interface],
+        existing: Vec<Interface>,
+        databases: Databases,
+    ) -> anyhow::Result<Self> {
+        let mut loaded = load_programs(plan)?;
+        let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
+        let options = AttachOptions {
+            mode: plan.attach,
+            tc_hook: plan.tc_hook,
+        };
+        let self_test = SelfTest::start(loaded.hooks_seen, loaded.self_test)?;
+        let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, options)?;
+        let started_at = Timestamp::now();
+        let counting = Counting {
+            drain: loaded.drain,
+            device_counters: loaded.device_counters,
+            table: FlowTable::new(plan.devices.len(), WINDOW_FLOWS),
+            devices: plan.devices.len(),
+        };
+        Ok(Self {
+            attached,
+            clock: loaded.programs.clock()?,
+            programs: loaded.programs,
+            drainer: Drainer::Idle(Box::new(counting)),
+            ring: samples::watch(loaded.samples).context("watch the sample ring")?,
+            kernel_log,
+            sample_counters: loaded.sample_counters,
+            watch: HookWatch::start(self_test, existing),
+            names: NameTable::new(NameLimits::default()),
+            databases,
+            status: StatusLine::new(started_at),
+            started_at,
+        })
+    }
+
+    /// Says on which interfaces flowwatch counts, and by which hooks.
+    fn announce(&self) {
+        for attachment in &self.attached.attachments {
+            let Attachment {
+                interface,
+                ingress,
+                reason,
+                ..
+            } = attachment;
+            let ingress = ingress.name();
+            eprintln!(
+                "flowwatch: counting on `{interface}`: ingress by {ingress} ({reason}), egress by tc"
+            );
+        }
+    }
+
+    /// Counts until told to stop.
+    async fn count(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
+        let mut stop = Stop::new(plan.duration)?;
+        let mut ticks = tokio::time::interval(plan.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                () = stop.requested() => return Ok(()),
+                _ = ticks.tick() => self.tick().await?,
+                drained = self.drainer.finished() => {
+                    let counting = drained?;
+                    let figures = StatusFigures {
+                        at: Timestamp::now(),
+                        devices: counting.devices,
+                        samples_dropped: samples_dropped(&self.sample_counters),
+                    };
+                    self.status.show(&counting.table, &figures);
+                }
+                ready = self.ring.readable_mut() => {
+                    let mut ring = ready.context("wait for samples")?;
+                    take_samples(ring.get_inner_mut(), &self.clock, &mut self.names);
+                    ring.clear_ready();
+                }
+                logged = readable(&mut self.kernel_log) => {
+                    let mut kernel_log = logged.context("wait for the programs' log")?;
+                    kernel_log.get_inner_mut().flush();
+                    kernel_log.clear_ready();
+                }
+            }
+        }
+    }
+
+    /// Begins a drain, and looks after what changes slowly.
+    async fn tick(&mut self) -> anyhow::Result<()> {
+        self.clock = self.programs.clock()?;
+        self.drainer.begin(self.clock);
+        let mut news = self.watch.check(&self.attached.attachments).await?;
+        for reloaded in self.databases.reload_changed() {
+            news.push(match reloaded {
+                Ok(file) => format!("took up the new geo database `{}`", file.display()),
+                Err(error) => error.to_string(),
+            });
+        }
+        if !news.is_empty() {
+            self.status.clear();
+        }
+        for line in news {
+            log::warn!("{line}");
+        }
+        Ok(())
+    }
+
+    /// Detaches, drains what is left, and joins everything.
+    async fn finish(
+        self,
+        plan: &RunPlan,
+        outcome: anyhow::Result<()>,
+    ) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
+        let Self {
+            attached,
+            programs,
+            drainer,
+            ring,
+            mut names,
+            databases,
+            ..
+        } = self;
+        let interfaces = attached.attachments.iter().map(described).collect();
+        drop(attached);
+        let clock = programs.clock().unwrap_or(self.clock);
+        let mut counting = drainer.into_counting().await?;
+        let drained = drain_rest(&mut counting, &clock);
+        take_samples(&mut ring.into_inner(), &clock, &mut names);
+        let dropped = samples_dropped(&self.sample_counters);
+        let meta = Meta::new((self.started_at, Timestamp::now()), interfaces, dropped);
+        let (devices, flows) = (&plan.devices[..], &counting.table);
+        let sources = Sources {
+            devices,
+            flows,
+            names: &names,
+            databases: &databases,
+        };
+        Ok((join(sources, meta), outcome.and(drained)))
+    }
+}
+
+/// Drains both tables: the one that was active when the programs were detached, and the one that
+/// programs still running elsewhere at that moment may have been given meanwhile.
+fn drain_rest(counting: &mut Counting, clock: &TickClock) -> anyhow::Result<()> {
+    counting.end_epoch(clock)?;
+    counting.end_epoch(clock)?;
+    Ok(())
+}
+
+fn load_programs(plan: &RunPlan) -> anyhow::Result<Loaded> {
+    let devices: Vec<u64> = plan
+        .devices
+        .iter()
+        .map(|device| mac_word(device.mac.octets()))
+        .collect();
+    let options = LoadOptions {
+        devices: &devices,
+        flow_table_size: plan.flow_table_size,
+        log_level: kernel_log_level(),
+        access: Access::Batch,
+    };
+    Ok(load::load(&options)?)
+}
+
+/// Returns what the programs log, as aya's level: as much as this process, but nothing by default,
+/// so that the verifier removes the statements.
+fn kernel_log_level() -> u8 {
+    match log::max_level() {
+        log::LevelFilter::Off | log::LevelFilter::Error | log::LevelFilter::Warn => 0,
+        level => level as u8,
+    }
+}
+
+fn open_kernel_log(ebpf: &mut Ebpf) -> anyhow::Result<Option<AsyncFd<KernelLog>>> {
+    if kernel_log_level() == 0 {
+        return Ok(None);
+    }
+    let log = kernel::log::open(ebpf).context("open the programs' log")?;
+    Ok(Some(
+        kernel::log::watch(log).context("watch the programs' log")?,
+    ))
+}
+
+fn take_samples(ring: &mut RingBuf<MapData>, clock: &TickClock, names: &mut NameTable) {
+    samples::take_all(ring, clock, &mut |sample| names.observe(&sample));
+}
+
+/// Returns how many samples found no room. A figure that can't be read is no reason to stop.
+fn samples_dropped(counters: &PerCpuArray<MapData, SampleCounters>) -> u64 {
+    totals::read_samples(counters).map_or(0, |counters| counters.no_room)
+}
+
+/// Waits for the programs' log; for ever, when there is none.
+async fn readable(
+    log: &mut Option<AsyncFd<KernelLog>>,
+) -> io::Result<AsyncFdReadyMutGuard<'_, KernelLog>> {
+    match log {
+        Some(log) => log.readable_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn described(attachment: &Attachment) -> AttachedInterface {
+    AttachedInterface {
+        interface: attachment.interface.clone(),
+        ingress: attachment.ingress.name(),
+        egress: "tc",
+        reason: attachment.reason.clone(),
+    }
+}
+
+/// What ends the counting: SIGINT, SIGTERM, or the end of the planned duration.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    fn new(duration: Option<Duration>) -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+            deadline: duration.and_then(|duration| Instant::now().checked_add(duration)),
+        })
+    }
+
+    async fn requested(&mut self) {
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            () = deadline => {}
+        }
+    }
+}

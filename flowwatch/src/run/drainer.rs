@@ -1,0 +1,99 @@
+//! The drains in the background: while one waits for the kernel, samples are still taken up.
+
+use aya::maps::{MapData, MapError, PerCpuArray};
+use flowwatch_common::abi::DeviceCounters;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+
+use crate::kernel::clock::TickClock;
+use crate::kernel::drain::{Drain, DrainError};
+use crate::kernel::totals;
+use crate::observation::DeviceId;
+use crate::store::FlowTable;
+
+/// A drain did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DrainerError {
+    /// The flows could not be drained.
+    #[error("{0}")]
+    Drain(#[from] DrainError),
+    /// The devices' totals could not be read.
+    #[error("read the devices' totals")]
+    Totals(#[source] MapError),
+    /// The thread was lost.
+    #[error("wait for the drain")]
+    Thread(#[from] JoinError),
+}
+
+/// The kernel's counters and the window that they are added to.
+pub(crate) struct Counting {
+    pub(crate) drain: Drain,
+    pub(crate) device_counters: PerCpuArray<MapData, DeviceCounters>,
+    pub(crate) table: FlowTable,
+    pub(crate) devices: usize,
+}
+
+impl Counting {
+    /// Ends the epoch, adds its flows to the window and reads the totals.
+    pub(crate) fn end_epoch(&mut self, clock: &TickClock) -> Result<u64, DrainerError> {
+        let table = &mut self.table;
+        let flows = self.drain.end_epoch(clock, &mut |flow| table.fold(flow))?;
+        for device in 0..self.devices as DeviceId {
+            let read = totals::read(&self.device_counters, device);
+            self.table
+                .set_device_totals(device, read.map_err(DrainerError::Totals)?);
+        }
+        Ok(flows)
+    }
+}
+
+type Drained = (Box<Counting>, Result<u64, DrainerError>);
+
+/// Counting at rest, or a drain under way.
+pub(crate) enum Drainer {
+    /// Nothing under way.
+    Idle(Box<Counting>),
+    /// A drain under way on a thread of its own.
+    Busy(JoinHandle<Drained>),
+    /// The thread was lost, and the counting with it.
+    Lost,
+}
+
+impl Drainer {
+    /// Begins a drain, unless one is under way.
+    pub(crate) fn begin(&mut self, clock: TickClock) {
+        *self = match std::mem::replace(self, Self::Lost) {
+            Self::Idle(mut counting) => Self::Busy(spawn_blocking(move || {
+                let outcome = counting.end_epoch(&clock);
+                (counting, outcome)
+            })),
+            other => other,
+        };
+    }
+
+    /// Waits for the drain under way; for ever, when there is none. May be dropped and called again.
+    pub(crate) async fn finished(&mut self) -> Result<&Counting, DrainerError> {
+        let Self::Busy(handle) = self else {
+            return std::future::pending().await;
+        };
+        let joined = handle.await;
+        *self = Self::Lost;
+        let (counting, outcome) = joined?;
+        *self = Self::Idle(counting);
+        outcome?;
+        match self {
+            Self::Idle(counting) => Ok(counting),
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Waits for a drain under way and gives the counting back.
+    pub(crate) async fn into_counting(mut self) -> Result<Box<Counting>, DrainerError> {
+        if let Self::Busy(_) = self {
+            self.finished().await?;
+        }
+        match self {
+            Self::Idle(counting) => Ok(counting),
+            _ => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The one-line status on a terminal, while flowwatch counts.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use jiff::Timestamp;
+
+use crate::observation::{DeviceId, Traffic};
+use crate::store::{BothWays, FlowTable};
+
+/// Erases the line that the cursor is in and goes to its start (ECMA-48 EL).
+const ERASE: &str = "\r\x1b[2K";
+
+/// The line, and what it compares with to show rates.
+pub(crate) struct StatusLine {
+    is_shown: bool,
+    started_at: Timestamp,
+    last: Option<(Timestamp, BothWays)>,
+}
+
+/// What the line says beside what the window knows.
+pub(crate) struct StatusFigures {
+    /// The time of the reading.
+    pub(crate) at: Timestamp,
+    /// Devices watched.
+    pub(crate) devices: usize,
+    /// Samples that found no room.
+    pub(crate) samples_dropped: u64,
+}
+
+impl StatusLine {
+    /// Returns a line that shows itself when standard error is a terminal.
+    pub(crate) fn new(started_at: Timestamp) -> Self {
+        Self {
+            is_shown: std::io::stderr().is_terminal(),
+            started_at,
+            last: None,
+        }
+    }
+
+    /// Shows what has been counted. A terminal that is gone is no reason to stop counting.
+    pub(crate) fn show(&mut self, table: &FlowTable, figures: &StatusFigures) {
+        if self.is_shown {
+            let line = self.line(table, figures);
+            let _ = write!(std::io::stderr(), "{ERASE}{line}");
+        }
+    }
+
+    /// Takes the line away.
+    pub(crate) fn clear(&self) {
+        if self.is_shown {
+            let _ = write!(std::io::stderr(), "{ERASE}");
+        }
+    }
+
+    fn line(&mut self, table: &FlowTable, figures: &StatusFigures) -> String {
+        let traffic = table.traffic();
+        let (since, before) = self.last.unwrap_or((self.started_at, BothWays::default()));
+        let seconds = figures.at.duration_since(since).as_secs_f64().max(0.001);
+        self.last = Some((figures.at, traffic));
+        let (unaccounted, lost) = gaps(table, figures);
+        format!(
+            "{} · {} devices · {} flows · up {} · down {} · unaccounted {unaccounted} · lost {lost}",
+            elapsed(figures.at, self.started_at),
+            figures.devices,
+            table.len(),
+            rate(traffic.up, before.up, seconds),
+            rate(traffic.down, before.down, seconds),
+        )
+    }
+}
+
+/// Returns the frames in no flow, and what found no room.
+fn gaps(table: &FlowTable, figures: &StatusFigures) -> (u64, u64) {
+    let mut unaccounted = 0;
+    let mut lost = figures.samples_dropped;
+    for device in 0..figures.devices as DeviceId {
+        let window = table.device(device);
+        for totals in [&window.totals.up, &window.totals.down] {
+            unaccounted += totals
+                .unaccounted
+                .iter()
+                .map(|frames| frames.frames)
+                .sum::<u64>();
+            lost += totals.overflow.packets;
+        }
+        lost += window.overflow.up.packets + window.overflow.down.packets;
+    }
+    (unaccounted, lost)
+}
+
+fn elapsed(at: Timestamp, started_at: Timestamp) -> String {
+    let seconds = u64::try_from(at.duration_since(started_at).as_secs()).unwrap_or(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// Returns a rate in bits a second, as links are measured.
+#[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
+fn rate(now: Traffic, before: Traffic, seconds: f64) -> String {
+    let bits = now.octets.saturating_sub(before.octets) as f64 * 8.0 / seconds;
+    let (scaled, unit) = match bits {
+        ..1e3 => (bits, "bit/s"),
+        ..1e6 => (bits / 1e3, "kbit/s"),
+        ..1e9 => (bits / 1e6, "Mbit/s"),
+        _ => (bits / 1e9, "Gbit/s"),
+    };
+    format!("{scaled:.1} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_in_bits_with_decimal_prefixes() {
+        let traffic = |octets| Traffic { packets: 0, octets };
+        assert_eq!(rate(traffic(125), traffic(0), 1.0), "1.0 kbit/s");
+        assert_eq!(rate(traffic(250_000_100), traffic(100), 2.0), "1.0 Gbit/s");
+        assert_eq!(
+            rate(traffic(0), traffic(9), 1.0),
+            "0.0 bit/s",
+            "never negative"
+        );
+    }
+
+    #[test]
+    fn elapsed_time_reads_as_people_say_it() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        assert_eq!(elapsed(at(59), at(0)), "59 s");
+        assert_eq!(elapsed(at(61), at(0)), "1 min 1 s");
+        assert_eq!(elapsed(at(7260), at(0)), "2 h 1 min");
+        assert_eq!(elapsed(at(0), at(9)), "0 s", "a clock that was set back");
+    }
+}

@@ -1,0 +1,15 @@
+//! What was counted, and the picture of it that every view gets.
+//!
+//! The kernel's drains are folded into a [`FlowTable`]; `join` turns it into a [`Snapshot`]. Both
+//! are in memory; the table has a hard bound, and what it turns away is counted.
+
+mod conservation;
+mod snapshot;
+mod table;
+
+pub use conservation::{Conservation, Difference};
+pub use snapshot::{
+    AttachedInterface, DatabaseMeta, DeviceSummary, DirectionSummary, Losses, Meta, Snapshot,
+    UnaccountedRow,
+};
+pub use table::{BothWays, Counts, DeviceWindow, FlowEntry, FlowTable};

@@ -1,0 +1,394 @@
+//! The window of flows in user space.
+//!
+//! Filled by each drain of the kernel's tables; read by `join`. Bounded: a flow that finds no room
+//! adds to its device's overflow, so no octet is lost, only its destination.
+
+use std::{net::IpAddr, num::NonZeroUsize};
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use jiff::Timestamp;
+
+use super::Conservation;
+use crate::observation::{DeviceId, DeviceTotals, EpochFlow, Traffic};
+
+/// Traffic in both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BothWays {
+    /// From the device.
+    pub up: Traffic,
+    /// To the device.
+    pub down: Traffic,
+}
+
+/// A flow's sums over the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets and octets.
+    pub traffic: BothWays,
+    /// The first packet.
+    pub first_seen: Timestamp,
+    /// The last packet.
+    pub last_seen: Timestamp,
+}
+
+/// A flow of the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowEntry {
+    /// The device.
+    pub device: DeviceId,
+    /// The address at the other end.
+    pub remote: IpAddr,
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// The remote's transport port; 0 where there is none.
+    pub remote_port: u16,
+    /// The sums.
+    pub counts: Counts,
+}
+
+/// What the window knows of one device beside its flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceWindow {
+    /// The kernel's totals as of the last drain.
+    pub totals: DeviceTotals,
+    /// Everything that was folded, whether it found room or not.
+    pub folded: BothWays,
+    /// Of that, what found no room in the window.
+    pub overflow: BothWays,
+}
+
+/// Flows and device totals since counting began.
+#[derive(Debug)]
+pub struct FlowTable {
+    flows: IndexMap<FlowKey, PackedCounts, RandomState>,
+    devices: Vec<DeviceWindow>,
+    capacity: usize,
+    turned_away: u64,
+}
+
+/// Whole words, as a million of these are hashed and compared a second.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct FlowKey {
+    /// An IPv4 address as its IPv4-mapped IPv6 address.
+    remote: [u64; 2],
+    /// Device, remote port, protocol, and whether the address is IPv4: a mapped address can be on
+    /// the wire as IPv6, too.
+    rest: u64,
+}
+
+/// Half a [`Counts`]' times, as the window may hold millions.
+#[derive(Clone, Copy, Debug)]
+struct PackedCounts {
+    traffic: BothWays,
+    /// Microseconds since the Unix epoch; the kernel's clock is coarser.
+    first_seen: i64,
+    last_seen: i64,
+}
+
+impl FlowTable {
+    /// Returns an empty window for `devices` devices and at most `capacity` flows.
+    #[must_use]
+    pub fn new(devices: usize, capacity: NonZeroUsize) -> Self {
+        Self {
+            flows: IndexMap::default(),
+            devices: vec![DeviceWindow::default(); devices],
+            capacity: capacity.get(),
+            turned_away: 0,
+        }
+    }
+
+    /// Adds a flow's counts of one epoch.
+    pub fn fold(&mut self, flow: &EpochFlow) {
+        let key = FlowKey::of(flow);
+        let traffic = BothWays {
+            up: flow.up,
+            down: flow.down,
+        };
+        let is_full = self.flows.len() >= self.capacity;
+        let mut has_room = true;
+        match self.flows.get_mut(&key) {
+            Some(counts) => counts.fold(flow),
+            None if is_full => has_room = false,
+            None => {
+                self.flows.insert(key, PackedCounts::of(flow));
+            }
+        }
+        let device = self.device_mut(flow.device);
+        device.folded += traffic;
+        if !has_room {
+            device.overflow += traffic;
+            self.turned_away += 1;
+        }
+    }
+
+    /// Replaces a device's totals by the kernel's newest, which are cumulative.
+    pub fn set_device_totals(&mut self, device: DeviceId, totals: DeviceTotals) {
+        self.device_mut(device).totals = totals;
+    }
+
+    /// Returns what is known of a device beside its flows.
+    #[must_use]
+    pub fn device(&self, device: DeviceId) -> DeviceWindow {
+        self.devices
+            .get(usize::from(device))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Returns the sum over all devices of traffic in both directions: of flows and of overflow.
+    #[must_use]
+    pub fn traffic(&self) -> BothWays {
+        self.devices
+            .iter()
+            .fold(BothWays::default(), |mut sum, device| {
+                sum += device.folded;
+                sum.up += device.totals.up.overflow;
+                sum.down += device.totals.down.overflow;
+                sum
+            })
+    }
+
+    /// Returns whether a device's counts add up, as of the last drain.
+    #[must_use]
+    pub fn conservation(&self, device: DeviceId) -> Conservation {
+        Conservation::of(&self.device(device))
+    }
+
+    /// Iterates over the flows, in the order in which they were first folded.
+    #[must_use]
+    pub fn flows(&self) -> impl ExactSizeIterator<Item = FlowEntry> + '_ {
+        self.flows.iter().map(|(key, counts)| key.entry(counts))
+    }
+
+    /// Returns the number of flows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Returns whether nothing was folded that found room.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Returns how often a flow of an epoch found no room and was added to an overflow.
+    #[must_use]
+    pub const fn turned_away(&self) -> u64 {
+        self.turned_away
+    }
+
+    fn device_mut(&mut self, device: DeviceId) -> &mut DeviceWindow {
+        let index = usize::from(device);
+        if index >= self.devices.len() {
+            self.devices.resize(index + 1, DeviceWindow::default());
+        }
+        &mut self.devices[index]
+    }
+}
+
+impl FlowKey {
+    fn of(flow: &EpochFlow) -> Self {
+        let (remote, is_ipv4) = match flow.remote {
+            IpAddr::V4(address) => (address.to_ipv6_mapped(), 1),
+            IpAddr::V6(address) => (address, 0),
+        };
+        let bits = remote.to_bits();
+        Self {
+            remote: [(bits >> 64) as u64, bits as u64],
+            rest: u64::from(flow.device) << 32
+                | u64::from(flow.remote_port) << 16
+                | u64::from(flow.protocol) << 8
+                | is_ipv4,
+        }
+    }
+
+    fn entry(&self, counts: &PackedCounts) -> FlowEntry {
+        let bits = u128::from(self.remote[0]) << 64 | u128::from(self.remote[1]);
+        let remote = if self.rest & 1 == 1 {
+            IpAddr::V4((bits as u32).into())
+        } else {
+            IpAddr::V6(bits.into())
+        };
+        FlowEntry {
+            device: (self.rest >> 32) as u16,
+            remote,
+            protocol: (self.rest >> 8) as u8,
+            remote_port: (self.rest >> 16) as u16,
+            counts: counts.unpack(),
+        }
+    }
+}
+
+impl PackedCounts {
+    fn of(flow: &EpochFlow) -> Self {
+        Self {
+            traffic: BothWays {
+                up: flow.up,
+                down: flow.down,
+            },
+            first_seen: flow.first_seen.as_microsecond(),
+            last_seen: flow.last_seen.as_microsecond(),
+        }
+    }
+
+    fn fold(&mut self, flow: &EpochFlow) {
+        self.traffic += BothWays {
+            up: flow.up,
+            down: flow.down,
+        };
+        self.first_seen = self.first_seen.min(flow.first_seen.as_microsecond());
+        self.last_seen = self.last_seen.max(flow.last_seen.as_microsecond());
+    }
+
+    fn unpack(&self) -> Counts {
+        // Each came from a timestamp, so each is one.
+        let time = |at| Timestamp::from_microsecond(at).unwrap_or_default();
+        Counts {
+            traffic: self.traffic,
+            first_seen: time(self.first_seen),
+            last_seen: time(self.last_seen),
+        }
+    }
+}
+
+impl std::ops::AddAssign for BothWays {
+    fn add_assign(&mut self, other: Self) {
+        self.up += other.up;
+        self.down += other.down;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(device: DeviceId, remote: &str, octets: u64) -> EpochFlow {
+        EpochFlow {
+            device,
+            remote: remote.parse().unwrap(),
+            protocol: 17,
+            remote_port: 53,
+            up: Traffic { packets: 1, octets },
+            down: Traffic {
+                packets: 2,
+                octets: 10 * octets,
+            },
+            first_seen: Timestamp::from_millisecond(5_000).unwrap(),
+            last_seen: Timestamp::from_millisecond(6_000).unwrap(),
+        }
+    }
+
+    fn table(capacity: usize) -> FlowTable {
+        FlowTable::new(2, NonZeroUsize::new(capacity).unwrap())
+    }
+
+    #[test]
+    fn epochs_of_one_flow_are_summed_and_its_times_span_them() {
+        let mut table = table(9);
+        table.fold(&flow(0, "192.0.2.1", 100));
+        let mut earlier = flow(0, "192.0.2.1", 7);
+        earlier.first_seen = Timestamp::from_millisecond(4_001).unwrap();
+        earlier.last_seen = Timestamp::from_millisecond(4_002).unwrap();
+        table.fold(&earlier);
+
+        let flows: Vec<_> = table.flows().collect();
+        assert_eq!(flows.len(), 1);
+        assert_eq!(flows[0].remote, "192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!(
+            (flows[0].device, flows[0].protocol, flows[0].remote_port),
+            (0, 17, 53)
+        );
+        let counts = flows[0].counts;
+        assert_eq!(
+            counts.traffic.up,
+            Traffic {
+                packets: 2,
+                octets: 107
+            }
+        );
+        assert_eq!(
+            counts.traffic.down,
+            Traffic {
+                packets: 4,
+                octets: 1070
+            }
+        );
+        assert_eq!(counts.first_seen.as_millisecond(), 4_001);
+        assert_eq!(counts.last_seen.as_millisecond(), 6_000);
+    }
+
+    #[test]
+    fn every_part_of_the_key_keeps_flows_apart() {
+        let mut table = table(99);
+        let base = flow(0, "192.0.2.1", 1);
+        let remotes = [
+            "::ffff:192.0.2.1",
+            "192.0.2.2",
+            "2001:db8::1",
+            "2001:db8:1::1",
+        ];
+        let mut all: Vec<_> = remotes.iter().map(|remote| flow(0, remote, 1)).collect();
+        all.push(base);
+        all.push(EpochFlow { device: 1, ..base });
+        all.push(EpochFlow {
+            device: 65_535,
+            ..base
+        });
+        all.push(EpochFlow {
+            protocol: 6,
+            ..base
+        });
+        all.push(EpochFlow {
+            remote_port: 65_535,
+            ..base
+        });
+        for flow in &all {
+            table.fold(flow);
+        }
+        let back: Vec<_> = table
+            .flows()
+            .map(|f| (f.device, f.remote, f.protocol, f.remote_port))
+            .collect();
+        let sent: Vec<_> = all
+            .iter()
+            .map(|f| (f.device, f.remote, f.protocol, f.remote_port))
+            .collect();
+        assert_eq!(back, sent);
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_to_the_devices_overflow() {
+        let mut table = table(1);
+        table.fold(&flow(0, "192.0.2.1", 100));
+        table.fold(&flow(1, "192.0.2.2", 30));
+        table.fold(&flow(1, "192.0.2.2", 4));
+        // A flow that is in the window still finds its place.
+        table.fold(&flow(0, "192.0.2.1", 1));
+
+        assert_eq!(table.len(), 1);
+        assert_eq!(table.turned_away(), 2);
+        assert_eq!(table.device(0).overflow, BothWays::default());
+        assert_eq!(
+            table.device(1).overflow.up,
+            Traffic {
+                packets: 2,
+                octets: 34
+            }
+        );
+        assert_eq!(
+            table.device(1).overflow.down,
+            Traffic {
+                packets: 4,
+                octets: 340
+            }
+        );
+        assert_eq!(table.traffic().up.octets, 135);
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert_eq!(size_of::<FlowKey>() + size_of::<PackedCounts>(), 24 + 48);
+    }
+}
