@@ -1,0 +1,131 @@
+//! flowwatch's development commands: `cargo xtask <command>`.
+//!
+//! Every check that CI makes is one of these, so that a developer can make it too.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "what these commands do, they say on standard output"
+)]
+
+mod process;
+mod workspace;
+
+mod cargo_tools;
+mod packages;
+mod setup;
+mod toolchain;
+
+mod bpf_compile;
+mod bpf_sources;
+mod build_ebpf;
+mod manifest;
+mod object_file;
+
+mod layer_rules;
+mod layers;
+mod sizes;
+mod source;
+
+mod lab;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use steps::Part;
+use toolchain::Choice;
+
+/// flowwatch's development commands.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Command {
+    /// Installs what the tests need and the toolchain for the BPF programs; says each step.
+    Setup {
+        /// Where the compiler for BPF comes from.
+        #[arg(long, value_enum, default_value_t)]
+        toolchain: Choice,
+    },
+    /// Runs every test of the project.
+    Test {
+        /// Run these parts alone.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<Part>,
+        /// Leave the set-up out.
+        #[arg(long)]
+        no_setup: bool,
+    },
+    /// Shows flowwatch at work on a simulated camera's traffic, in network namespaces.
+    Demo,
+    /// Measures what a packet and a drain cost.
+    Bench {
+        /// The bench's own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Compiles the BPF programs and writes the committed objects and their manifest.
+    BuildEbpf {
+        /// Change nothing: fail when sources, objects and manifest disagree.
+        #[arg(long)]
+        check: bool,
+        /// Which compiler to build with.
+        #[arg(long, value_enum, default_value_t, conflicts_with = "check")]
+        toolchain: Choice,
+    },
+    /// Checks that modules import only what the architecture lets them.
+    Layers,
+    /// Checks that no function and no file is over its limit.
+    Sizes,
+    /// Makes the built-in database of countries and organisations.
+    Geo {
+        /// The generator's own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what `command` says.
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Setup { toolchain } => setup::setup(toolchain),
+        Command::Test { only, no_setup } => test::test(&only, no_setup.then_some(Part::Setup)),
+        Command::Demo => lab::demo(),
+        Command::Bench { arguments } => lab::bench(&arguments),
+        Command::BuildEbpf { check: true, .. } => build_ebpf::check(),
+        Command::BuildEbpf { toolchain, .. } => build_ebpf::build(toolchain),
+        Command::Layers => layers::check(),
+        Command::Sizes => sizes::check(),
+        Command::Geo { arguments } => geo(&arguments),
+    }
+}
+
+/// Runs the database's generator, a program of its own, as its crates would slow all else down.
+fn geo(arguments: &[String]) -> Result<()> {
+    let options = [
+        "run",
+        "--quiet",
+        "--release",
+        "-p",
+        "xtask",
+        "--features",
+        "geo",
+    ];
+    process::run(
+        process::cargo()
+            .args(options)
+            .args(["--bin", "xtask-geo", "--"])
+            .args(arguments),
+    )
+}
