@@ -1,0 +1,295 @@
+//! Ordinary traffic of known size: TCP and UDP servers that send back as much as they are asked
+//! to, and the clients that ask them.
+//!
+//! A request begins with its own length and the length of the reply, 8 octets each. TCP carries one
+//! exchange a connection, which the client's end closes first, so that both have seen everything
+//! when the exchange returns; UDP carries one datagram each way.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::namespace::Namespace;
+
+/// Octets that a request has at least.
+pub const REQUEST_HEADER: u64 = 16;
+/// How long one step of an exchange may take.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const CHUNK: usize = 64 << 10;
+
+/// Payload octets of one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// From client to server, at least [`REQUEST_HEADER`].
+    pub up: u64,
+    /// From server to client.
+    pub down: u64,
+}
+
+impl Exchange {
+    fn request(self) -> Result<[u8; REQUEST_HEADER as usize]> {
+        ensure!(
+            self.up >= REQUEST_HEADER,
+            "a request has at least {REQUEST_HEADER} octets"
+        );
+        let mut octets = [0; REQUEST_HEADER as usize];
+        octets[..8].copy_from_slice(&self.up.to_be_bytes());
+        octets[8..].copy_from_slice(&self.down.to_be_bytes());
+        Ok(octets)
+    }
+
+    fn of_request(octets: &[u8]) -> Option<Self> {
+        let up = octets.get(..8)?.try_into().ok()?;
+        let down = octets.get(8..16)?.try_into().ok()?;
+        Some(Self {
+            up: u64::from_be_bytes(up),
+            down: u64::from_be_bytes(down),
+        })
+    }
+}
+
+/// A server on a thread of its own; ended when dropped.
+#[derive(Debug)]
+pub struct Server {
+    stop: Arc<EventFd>,
+    thread: Option<JoinHandle<Result<Result<()>>>>,
+}
+
+impl Server {
+    /// Serves TCP exchanges on `port` of every address that the namespace has or gets.
+    pub fn tcp(namespace: &Namespace, port: u16) -> Result<Self> {
+        // The unspecified IPv6 address takes IPv4 connections too.
+        let listener = namespace.enter(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)))?;
+        let listener = listener.with_context(|| format!("listen on TCP port {port}"))?;
+        listener.set_nonblocking(true)?;
+        let stop = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC)?);
+        let stopped = Arc::clone(&stop);
+        let serve = move || {
+            while wait_for(&[listener.as_fd()], &stopped)? {
+                match listener.accept() {
+                    // A client that breaks off fails its own exchange, not the server.
+                    Ok((stream, _)) => drop(thread::spawn(move || answer_tcp(&stream))),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error).context("accept"),
+                }
+            }
+            Ok(())
+        };
+        Ok(Self {
+            stop,
+            thread: Some(namespace.spawn(serve)),
+        })
+    }
+
+    /// Serves UDP exchanges on `port` of each of `addresses`: a reply leaves from the address that
+    /// was asked, which one socket for all would not see to.
+    pub fn udp(namespace: &Namespace, addresses: &[IpAddr], port: u16) -> Result<Self> {
+        let bind = |address: &IpAddr| {
+            let socket = UdpSocket::bind((*address, port));
+            socket.with_context(|| format!("bind UDP port {port} of {address}"))
+        };
+        let sockets: Vec<UdpSocket> =
+            namespace.enter(|| addresses.iter().map(bind).collect::<Result<_>>())??;
+        for socket in &sockets {
+            socket.set_nonblocking(true)?;
+        }
+        let stop = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC)?);
+        let stopped = Arc::clone(&stop);
+        let serve = move || {
+            let descriptors: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+            while wait_for(&descriptors, &stopped)? {
+                for socket in &sockets {
+                    answer_udp(socket)?;
+                }
+            }
+            Ok(())
+        };
+        Ok(Self {
+            stop,
+            thread: Some(namespace.spawn(serve)),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.write(1).ok();
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Waits until one of `sockets` has something; returns false when the server shall stop.
+fn wait_for(sockets: &[std::os::fd::BorrowedFd<'_>], stop: &EventFd) -> Result<bool> {
+    let mut ready: Vec<_> = sockets
+        .iter()
+        .map(|fd| PollFd::new(*fd, PollFlags::POLLIN))
+        .collect();
+    ready.push(PollFd::new(stop.as_fd(), PollFlags::POLLIN));
+    match poll(&mut ready, PollTimeout::NONE) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        Err(errno) => return Err(errno).context("wait for a request"),
+    }
+    Ok(!ready.last().and_then(PollFd::any).unwrap_or(false))
+}
+
+fn answer_tcp(stream: &TcpStream) -> Result<()> {
+    stream.set_nonblocking(false)?;
+    set_timeouts(stream)?;
+    let mut header = [0; REQUEST_HEADER as usize];
+    let mut reader = stream;
+    reader.read_exact(&mut header).context("read the request")?;
+    let exchange = Exchange::of_request(&header).context("read the request")?;
+    // To the client's end, not only to the announced length: see the module's first lines.
+    let rest = receive_all(stream)?;
+    ensure!(
+        rest + REQUEST_HEADER == exchange.up,
+        "the request has {rest} octets more"
+    );
+    send_all(stream, exchange.down)?;
+    Ok(())
+}
+
+fn answer_udp(socket: &UdpSocket) -> Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let (length, peer) = match socket.recv_from(&mut buffer) {
+            Ok(received) => received,
+            // The error of an earlier reply, which its client will miss.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error).context("receive a request"),
+        };
+        if let Some(exchange) = Exchange::of_request(&buffer[..length]) {
+            socket
+                .send_to(&vec![0; exchange.down as usize], peer)
+                .context("reply")?;
+        }
+    }
+}
+
+/// The kernel's own count of a connection's segments (`struct tcp_info`), an aggregate counting as
+/// the segments that it stands for; the retransmitted ones are counted as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segments {
+    /// Sent by the client.
+    pub sent: u32,
+    /// Received by the client.
+    pub received: u32,
+}
+
+/// Sends `exchange.up` octets to a TCP server and takes `exchange.down` back, in one connection.
+pub fn tcp(namespace: &Namespace, server: SocketAddr, exchange: Exchange) -> Result<Segments> {
+    let what = || {
+        format!(
+            "exchange {exchange:?} with tcp {server} from `{}`",
+            namespace.name()
+        )
+    };
+    namespace
+        .enter(|| tcp_here(server, exchange))?
+        .with_context(what)
+}
+
+fn tcp_here(server: SocketAddr, exchange: Exchange) -> Result<Segments> {
+    let stream = TcpStream::connect_timeout(&server, TIMEOUT).context("connect")?;
+    set_timeouts(&stream)?;
+    let mut writer = &stream;
+    writer
+        .write_all(&exchange.request()?)
+        .context("send the request")?;
+    send_all(&stream, exchange.up - REQUEST_HEADER)?;
+    stream
+        .shutdown(Shutdown::Write)
+        .context("end the request")?;
+    let down = receive_all(&stream)?;
+    ensure!(down == exchange.down, "{down} octets came back");
+    segments_of(&stream)
+}
+
+/// Sends one datagram of `exchange.up` octets to a UDP server and takes one of `exchange.down`.
+pub fn udp(namespace: &Namespace, server: SocketAddr, exchange: Exchange) -> Result<()> {
+    let what = || {
+        format!(
+            "exchange {exchange:?} with udp {server} from `{}`",
+            namespace.name()
+        )
+    };
+    namespace
+        .enter(|| udp_here(server, exchange))?
+        .with_context(what)
+}
+
+fn udp_here(server: SocketAddr, exchange: Exchange) -> Result<()> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).context("bind")?;
+    socket.connect(server).context("connect")?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    let mut request = exchange.request()?.to_vec();
+    request.resize(exchange.up as usize, 0);
+    // Sent once: a datagram that is lost would make the counts differ, and shall be seen.
+    socket.send(&request).context("send the request")?;
+    let mut reply = vec![0; CHUNK];
+    let length = socket.recv(&mut reply).context("wait for the reply")?;
+    ensure!(length as u64 == exchange.down, "{length} octets came back");
+    Ok(())
+}
+
+fn set_timeouts(stream: &TcpStream) -> Result<()> {
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    Ok(())
+}
+
+fn send_all(mut stream: &TcpStream, length: u64) -> Result<()> {
+    let zeros = vec![0; CHUNK];
+    let mut left = length;
+    while left > 0 {
+        let chunk = &zeros[..left.min(CHUNK as u64) as usize];
+        stream.write_all(chunk).context("send the payload")?;
+        left -= chunk.len() as u64;
+    }
+    Ok(())
+}
+
+/// Receives until the other end closes; returns how many octets came.
+fn receive_all(mut stream: &TcpStream) -> Result<u64> {
+    let mut buffer = vec![0; CHUNK];
+    let mut total = 0;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(length) => total += length as u64,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => bail!("after {total} octets: {error}"),
+        }
+    }
+}
+
+fn segments_of(stream: &TcpStream) -> Result<Segments> {
+    // `tcpi_segs_out` and `tcpi_segs_in` in Linux's `struct tcp_info`, since 4.2; fixed for ever.
+    const SENT: usize = 136;
+    const RECEIVED: usize = 140;
+    let octets = crate::packet_socket::tcp_info(stream.as_fd()).context("ask for TCP's counts")?;
+    let word = |at: usize| -> Result<u32> {
+        let octets = octets
+            .get(at..at + 4)
+            .context("this kernel doesn't count TCP's segments")?;
+        Ok(u32::from_ne_bytes(octets.try_into()?))
+    };
+    Ok(Segments {
+        sent: word(SENT)?,
+        received: word(RECEIVED)?,
+    })
+}
