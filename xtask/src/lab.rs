@@ -37,7 +37,17 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
             .chain(arguments.iter().map(String::as_str));
         return as_root(&words.collect::<Vec<_>>());
     }
-    run(lab_program("bench").arg("--").args(arguments))
+    run(cargo()
+        .args([
+            "bench",
+            "--quiet",
+            "-p",
+            "flowwatch-tests",
+            "--bench",
+            "cost",
+        ])
+        .arg("--")
+        .args(arguments))
 }
 
 /// cargo, told to build and run the lab's program `name`.

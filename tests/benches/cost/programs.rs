@@ -1,0 +1,63 @@
+//! The loaded programs: flowwatch's, and the yardsticks that they are measured against.
+
+use anyhow::{Context as _, Result};
+use aya::Ebpf;
+use aya::maps::HashMap;
+use aya::programs::{Program, TestRun as _, TestRunOptions};
+use flowwatch::kernel::batch::Access;
+use flowwatch::kernel::load::{self, LoadOptions, Loaded, program};
+use flowwatch_common::abi::mac_word;
+
+use crate::frames::DEVICE;
+
+/// The minimal programs, committed beside flowwatch's own.
+static YARDSTICK: &[u8] = aya::include_bytes_aligned!("../../bpf/yardstick.bpf.o");
+
+/// Loads flowwatch's programs, with the one device.
+pub(crate) fn flowwatch(flow_table_size: u32) -> Result<Loaded> {
+    let options = LoadOptions {
+        devices: &[mac_word(DEVICE.0)],
+        flow_table_size,
+        log_level: 0,
+        access: Access::Batch,
+    };
+    let mut loaded = load::load(&options)?;
+    for name in [program::XDP_FRAGMENTS, program::INGRESS, program::EGRESS] {
+        load::load_program(&mut loaded.programs.ebpf, name)?;
+    }
+    Ok(loaded)
+}
+
+/// Loads the yardsticks, with the same device.
+pub(crate) fn yardsticks() -> Result<Ebpf> {
+    let mut ebpf = Ebpf::load(YARDSTICK).context("load the yardsticks")?;
+    let map = ebpf.map_mut("YARDSTICK_DEVICES").context("find the map")?;
+    let mut devices: HashMap<_, u64, u32> = map.try_into()?;
+    devices.insert(mac_word(DEVICE.0), 0, 0)?;
+    for (name, program) in ebpf.programs_mut() {
+        match program {
+            Program::Xdp(xdp) => xdp.load(),
+            Program::SchedClassifier(tc) => tc.load(),
+            _ => continue,
+        }
+        .with_context(|| format!("load {name}"))?;
+    }
+    Ok(ebpf)
+}
+
+/// Runs a program on a frame `repeat` times; returns nanoseconds a run, whole ones.
+pub(crate) fn cost(ebpf: &Ebpf, name: &str, frame: &[u8], repeat: u32) -> Result<f64> {
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat,
+        ..TestRunOptions::default()
+    };
+    let found = ebpf.program(name).with_context(|| format!("find {name}"))?;
+    let result = match found {
+        Program::Xdp(xdp) => xdp.test_run(options),
+        Program::SchedClassifier(tc) => tc.test_run(options),
+        _ => anyhow::bail!("{name} is neither XDP nor tc"),
+    };
+    let result = result.with_context(|| format!("run {name}"))?;
+    Ok(result.duration.as_secs_f64() * 1e9)
+}
