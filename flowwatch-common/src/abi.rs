@@ -18,8 +18,12 @@ pub enum Direction {
 }
 
 /// Why a frame of a tagged device is in no flow. Each such frame counts under exactly one.
+///
+/// A whole word: of a `Result`, it shares the memory of the other case, whose first word would
+/// otherwise be put together from octets, for which the hash of the flow's key has to wait
+/// (measured: a fifth of the program on IPv6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
+#[repr(u32)]
 pub enum Reason {
     /// Neither IPv4 nor IPv6: ARP, EAPOL, LLC, PPP control, …
     NotIp,

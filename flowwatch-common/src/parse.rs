@@ -5,7 +5,7 @@
 
 use crate::abi::{Direction, FlowKey, Reason};
 use crate::bytes::PacketBytes;
-use crate::wire::{ethernet, ipv4, ipv6, pppoe, transport, vlan};
+use crate::wire::{ethernet, ip_protocol, ipv4, ipv6, pppoe, transport, vlan};
 
 /// `::ffff:0:0/96`, in which the key holds IPv4 addresses, in network byte order.
 const MAPPED: u32 = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
@@ -112,16 +112,18 @@ pub fn parse_packet<B: PacketBytes + ?Sized>(
         ethertype = pppoe::parse(bytes, offset)?;
         offset += pppoe::HEADER_LENGTH;
     }
-    let network = match ethertype {
-        ethernet::IPV4 => parse_ipv4(bytes, offset, frame)?,
-        ethernet::IPV6 => parse_ipv6(bytes, offset, frame)?,
-        _ => return Err(Reason::NotIp),
-    };
-    // What a packet claims beyond the frame's end never crossed the wire.
-    if network.octets > frame.length.wrapping_sub(offset as u32) {
-        return Err(Reason::Truncated);
+    // Each version goes its own way to the end: where the two meet, what differs meets in memory.
+    match ethertype {
+        ethernet::IPV4 => {
+            let network = parse_ipv4(bytes, offset, frame)?;
+            finish(bytes, offset, &network, frame, direction)
+        }
+        ethernet::IPV6 => {
+            let network = parse_ipv6(bytes, offset, frame)?;
+            finish(bytes, offset, &network, frame, direction)
+        }
+        _ => Err(Reason::NotIp),
     }
-    finish(bytes, offset, &network, direction)
 }
 
 /// Parses the IPv4 header at `offset`.
@@ -201,11 +203,16 @@ fn finish<B: PacketBytes + ?Sized>(
     bytes: &B,
     offset: usize,
     network: &Network,
+    frame: &FrameInfo,
     direction: Direction,
 ) -> Result<Packet, Reason> {
+    // What a packet claims beyond the frame's end never crossed the wire.
+    if network.octets > frame.length.wrapping_sub(offset as u32) {
+        return Err(Reason::Truncated);
+    }
     let transport_offset = offset + network.header_length as usize;
     let mut ports = transport::Ports::default();
-    if transport::has_ports(network.protocol) && !network.is_later_fragment {
+    if ip_protocol::has_ports(network.protocol) && !network.is_later_fragment {
         if network.octets - network.header_length < transport::PORTS_LENGTH {
             return Err(Reason::Truncated);
         }

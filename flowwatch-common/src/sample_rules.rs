@@ -3,7 +3,7 @@
 //! A new name source that needs other payloads adds a row here, and nothing in `flowwatch-ebpf`.
 
 use crate::abi::Direction;
-use crate::wire::transport;
+use crate::wire::ip_protocol;
 
 /// A packet whose payload goes to user space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct SampleRule {
 pub const SAMPLE_RULES: &[SampleRule] = &[SampleRule {
     name: "dns-answer",
     direction: Direction::Down,
-    protocol: transport::UDP,
+    protocol: ip_protocol::UDP,
     remote_port: 53,
 }];
 

@@ -2,25 +2,12 @@
 
 use crate::abi::Reason;
 use crate::bytes::PacketBytes;
-use crate::wire::transport;
+use crate::wire::ip_protocol;
 
 /// Octets of the header without extensions.
 pub const HEADER_LENGTH: usize = 40;
 /// The most extension headers that are walked. RFC 8200 §4.1 names six kinds, one of them twice.
 pub const MAX_EXTENSION_HEADERS: usize = 8;
-
-/// Extension headers by protocol number (IANA, "IPv6 Extension Header Types"). ESP (50) hides what
-/// follows it, so it counts as a protocol.
-mod extension {
-    pub(super) const HOP_BY_HOP: u8 = 0;
-    pub(super) const ROUTING: u8 = 43;
-    pub(super) const FRAGMENT: u8 = 44;
-    pub(super) const AUTHENTICATION: u8 = 51;
-    pub(super) const DESTINATION_OPTIONS: u8 = 60;
-    pub(super) const MOBILITY: u8 = 135;
-    pub(super) const HOST_IDENTITY: u8 = 139;
-    pub(super) const SHIM6: u8 = 140;
-}
 
 /// Option type and length of a jumbo payload option (RFC 2675 §2).
 const JUMBO_OPTION: [u8; 2] = [0xc2, 4];
@@ -149,18 +136,16 @@ pub fn skip_extensions<B: PacketBytes + ?Sized>(
         is_later_fragment: false,
     };
     for _ in 0..=MAX_EXTENSION_HEADERS {
-        // The common case leaves before the slower tests below.
-        if transport::has_ports(upper.protocol) || !is_extension(upper.protocol) {
+        let Some(extension) = ip_protocol::extension(upper.protocol) else {
             return Ok(upper);
-        }
+        };
         let at = offset + upper.extensions_length as usize;
-        let header: [u8; 4] = bytes.octets(at).ok_or(Reason::Truncated)?;
-        upper.extensions_length += extension_length(upper.protocol, header);
+        let [following, length, f0, f1] = bytes.octets(at).ok_or(Reason::Truncated)?;
+        upper.extensions_length += extension.octets(length);
         if upper.extensions_length > payload_length {
             return Err(Reason::Truncated);
         }
-        let [following, _, f0, f1] = header;
-        if upper.protocol == extension::FRAGMENT && u16::from_be_bytes([f0, f1]) >> 3 != 0 {
+        if upper.protocol == ip_protocol::FRAGMENT && u16::from_be_bytes([f0, f1]) >> 3 != 0 {
             return Ok(UpperLayer {
                 protocol: following,
                 is_later_fragment: true,
@@ -170,33 +155,4 @@ pub fn skip_extensions<B: PacketBytes + ?Sized>(
         upper.protocol = following;
     }
     Err(Reason::ExtensionChainTooLong)
-}
-
-/// Returns whether a protocol number stands for an extension header that says where it ends.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "one comparison chain")]
-const fn is_extension(protocol: u8) -> bool {
-    matches!(
-        protocol,
-        extension::HOP_BY_HOP
-            | extension::ROUTING
-            | extension::FRAGMENT
-            | extension::AUTHENTICATION
-            | extension::DESTINATION_OPTIONS
-            | extension::MOBILITY
-            | extension::HOST_IDENTITY
-            | extension::SHIM6
-    )
-}
-
-/// Returns an extension header's octets from its first four.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "one comparison chain")]
-const fn extension_length(protocol: u8, [_, length, _, _]: [u8; 4]) -> u32 {
-    match protocol {
-        extension::FRAGMENT => 8,
-        // RFC 4302 §2.2: in 32-bit words, minus 2.
-        extension::AUTHENTICATION => (length as u32 + 2) * 4,
-        _ => (length as u32 + 1) * 8,
-    }
 }

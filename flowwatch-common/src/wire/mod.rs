@@ -9,6 +9,7 @@
 
 pub mod dns;
 pub mod ethernet;
+pub mod ip_protocol;
 pub mod ipv4;
 pub mod ipv6;
 pub mod pppoe;

@@ -3,17 +3,7 @@
 
 use crate::abi::Reason;
 use crate::bytes::PacketBytes;
-
-/// TCP (RFC 9293).
-pub const TCP: u8 = 6;
-/// UDP (RFC 768).
-pub const UDP: u8 = 17;
-/// DCCP (RFC 4340).
-const DCCP: u8 = 33;
-/// SCTP (RFC 9260).
-const SCTP: u8 = 132;
-/// UDP-Lite (RFC 3828).
-const UDP_LITE: u8 = 136;
+use crate::wire::ip_protocol::{TCP, UDP};
 
 /// Octets of the UDP header.
 pub const UDP_HEADER_LENGTH: u32 = 8;
@@ -27,13 +17,6 @@ pub struct Ports {
     pub source: u16,
     /// Destination port.
     pub destination: u16,
-}
-
-/// Returns whether a protocol's header begins with source and destination port.
-#[inline]
-#[must_use]
-pub const fn has_ports(protocol: u8) -> bool {
-    matches!(protocol, TCP | UDP | DCCP | SCTP | UDP_LITE)
 }
 
 /// Parses the ports at `offset`.
