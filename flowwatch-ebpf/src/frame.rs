@@ -5,8 +5,10 @@
 )]
 
 use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len};
 use aya_ebpf::programs::{TcContext, XdpContext};
+use core::arch::asm;
 use core::mem::MaybeUninit;
 use flowwatch_common::bytes::PacketBytes;
 use flowwatch_common::parse::FrameInfo;
@@ -14,6 +16,11 @@ use flowwatch_common::parse::FrameInfo;
 /// The furthest that headers reach: two tags, PPPoE, IPv6 and eight extension headers of 2,048
 /// octets. The verifier wants any bound below 64 KiB before it adds an offset to a packet pointer.
 const MAX_OFFSET: usize = 0x7fff;
+
+/// A context as functions that are not inlined pass it on: the verifier knows it by its pointer.
+pub(crate) type XdpPointer = *mut xdp_md;
+/// The same at tc.
+pub(crate) type SkbPointer = *mut __sk_buff;
 
 /// A frame that knows what its hook knows of it.
 pub(crate) trait Frame: PacketBytes {
@@ -45,8 +52,78 @@ impl PacketBytes for Linear {
         if start + N > self.data_end {
             return None;
         }
-        // SAFETY: `start..start + N` lies between data and data_end, and octets need no alignment.
-        Some(unsafe { core::ptr::read(start as *const [u8; N]) })
+        // SAFETY: `start..start + N` lies between data and data_end.
+        Some(unsafe { load(start) })
+    }
+}
+
+/// Defines a load of packet memory by one instruction.
+///
+/// Rust's own reads of octets are one instruction an octet, and those of words promise an alignment
+/// that packets don't have. The kernel asks for none where the CPU doesn't; elsewhere it asks for
+/// the one that words have when IP headers begin at multiples of 4 (`NET_IP_ALIGN`;
+/// kernel/bpf/verifier.c, `check_pkt_ptr_alignment`), which [`load`] keeps.
+macro_rules! define_load {
+    ($name:ident, $unit:ty, $octets:literal, $instruction:literal) => {
+        #[inline(always)]
+        unsafe fn $name<const AT: usize>(start: usize) -> [u8; $octets] {
+            let value: u64;
+            // SAFETY: the caller vouches for the octets, which the instruction only reads.
+            unsafe {
+                asm!(
+                    $instruction,
+                    value = out(reg) value,
+                    start = in(reg) start,
+                    at = const AT,
+                    options(pure, readonly, nostack, preserves_flags),
+                );
+            }
+            // SAFETY: the instruction fills the rest of the register with zeros.
+            unsafe { core::hint::assert_unchecked(value <= <$unit>::MAX as u64) };
+            (value as $unit).to_ne_bytes()
+        }
+    };
+}
+
+define_load!(byte, u8, 1, "{value} = *(u8 *)({start} + {at})");
+define_load!(half, u16, 2, "{value} = *(u16 *)({start} + {at})");
+define_load!(word, u32, 4, "{value} = *(u32 *)({start} + {at})");
+
+/// Loads `N` octets in the largest units that the headers of this length allow: 14 octets are
+/// Ethernet's, other headers begin at multiples of 4. Units that nobody uses are left out.
+///
+/// # Safety
+/// The octets lie in the packet.
+#[inline(always)]
+unsafe fn load<const N: usize>(start: usize) -> [u8; N] {
+    let mut octets = [0; N];
+    macro_rules! gather {
+        ($($unit:ident at $at:literal),+) => {{
+            // SAFETY: none of these reaches beyond `N` octets.
+            $(put(&mut octets, $at, unsafe { $unit::<$at>(start) });)+
+        }};
+    }
+    match N {
+        1 => gather!(byte at 0),
+        4 => gather!(word at 0),
+        8 => gather!(word at 0, word at 4),
+        14 => gather!(half at 0, word at 2, word at 6, half at 10, half at 12),
+        16 => gather!(word at 0, word at 4, word at 8, word at 12),
+        20 => gather!(word at 0, word at 4, word at 8, word at 12, word at 16),
+        // SAFETY: the caller vouches for the octets, which need no alignment.
+        _ => octets = unsafe { core::ptr::read(start as *const [u8; N]) },
+    }
+    octets
+}
+
+/// Puts a unit's octets in their place, as far as there is one: every arm of `load` is compiled for
+/// every `N`.
+#[inline(always)]
+fn put<const N: usize, const M: usize>(octets: &mut [u8; N], at: usize, unit: [u8; M]) {
+    let mut index = 0;
+    while index < M && at + index < N {
+        octets[at + index] = unit[index];
+        index += 1;
     }
 }
 
@@ -57,25 +134,18 @@ pub(crate) struct XdpFrame {
 }
 
 impl XdpFrame {
-    /// The frame is one buffer.
+    /// Returns a frame whose headers are in its first buffer. `FRAGMENTS`: there may be others.
     #[inline(always)]
-    pub(crate) fn linear(ctx: &XdpContext) -> Self {
+    pub(crate) fn new<const FRAGMENTS: bool>(ctx: &XdpContext) -> Self {
         let first = Linear {
             data: ctx.data(),
             data_end: ctx.data_end(),
         };
-        let length = first.length();
-        Self { first, length }
-    }
-
-    /// The frame may go on in further buffers; its headers are in the first.
-    #[inline(always)]
-    pub(crate) fn with_fragments(ctx: &XdpContext) -> Self {
-        // SAFETY: the context is the one that the kernel passed.
-        let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
-        let first = Linear {
-            data: ctx.data(),
-            data_end: ctx.data_end(),
+        let length = if FRAGMENTS {
+            // SAFETY: the context is the one that the kernel passed.
+            unsafe { bpf_xdp_get_buff_len(ctx.ctx) as u32 }
+        } else {
+            first.length()
         };
         Self { first, length }
     }

@@ -5,6 +5,8 @@
 //! programs leave the decision to the next.
 #![no_std]
 #![no_main]
+// Loads of packet words; see `frame`.
+#![feature(asm_experimental_arch)]
 #![expect(unsafe_code, reason = "the loader finds the licence by its section")]
 #![expect(
     missing_docs,
@@ -16,43 +18,42 @@ mod account;
 mod clock;
 mod device;
 mod frame;
+mod log;
 mod maps;
 mod sample;
 mod self_test;
 mod tc;
+mod xdp;
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action::XDP_PASS};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use flowwatch_common::abi::Direction;
 
 /// Counts what devices send, on kernels whose XDP frames may span several buffers (5.18 and newer).
 #[xdp(frags)]
 pub fn flowwatch_xdp_frags(ctx: XdpContext) -> u32 {
-    self_test::note(ctx.ingress_ifindex() as u32, Direction::Up);
-    account::frame(&frame::XdpFrame::with_fragments(&ctx), Direction::Up);
+    xdp::count::<true>(&ctx);
     XDP_PASS
 }
 
 /// Counts what devices send, on older kernels.
 #[xdp]
 pub fn flowwatch_xdp(ctx: XdpContext) -> u32 {
-    self_test::note(ctx.ingress_ifindex() as u32, Direction::Up);
-    account::frame(&frame::XdpFrame::linear(&ctx), Direction::Up);
+    xdp::count::<false>(&ctx);
     XDP_PASS
 }
 
 /// Counts what devices send, where XDP can't or shouldn't go.
 #[classifier]
 pub fn flowwatch_ingress(ctx: TcContext) -> i32 {
-    tc::count(&ctx, Direction::Up);
+    tc::count::<false>(&ctx);
     TC_ACT_UNSPEC
 }
 
 /// Counts what devices receive.
 #[classifier]
 pub fn flowwatch_egress(ctx: TcContext) -> i32 {
-    tc::count(&ctx, Direction::Down);
+    tc::count::<true>(&ctx);
     TC_ACT_UNSPEC
 }
 

@@ -7,11 +7,11 @@ use crate::maps::{HOOKS_SEEN, SELF_TEST};
 
 /// Notes that the hook of this interface and direction ran, while a self-test is on.
 #[inline(always)]
-pub(crate) fn note(ifindex: u32, direction: Direction) {
+pub(crate) fn note(ifindex: impl Fn() -> u32, direction: Direction) {
     if SELF_TEST.load() == 0 {
         return;
     }
-    let key = hook_key(ifindex, direction);
+    let key = hook_key(ifindex(), direction);
     if HOOKS_SEEN.get_ptr(key).is_none() {
         // A full table can't happen: there are fewer hooks than entries.
         let _ = HOOKS_SEEN.insert(key, 1, u64::from(BPF_ANY));

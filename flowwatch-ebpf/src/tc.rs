@@ -1,45 +1,74 @@
-//! The tc programs' common body: count the frame, sample its payload.
+//! The tc programs' common body.
 
 use aya_ebpf::programs::TcContext;
-use flowwatch_common::abi::{Direction, Reason};
-use flowwatch_common::parse::{parse_packet, wire_traffic};
+use flowwatch_common::abi::{Direction, FlowKey, Reason};
+use flowwatch_common::parse::Packet;
 use flowwatch_common::sample_rules::is_sampled;
-use flowwatch_common::wire::ethernet;
 
-use crate::account::{self, Counted};
-use crate::frame::{Frame, ScatteredSkbFrame, SkbFrame};
-use crate::{device, frame, sample, self_test};
+use crate::account::{self, Look, Parsed};
+use crate::frame::{self, ScatteredSkbFrame, SkbFrame, SkbPointer};
+use crate::{log, sample, self_test};
 
 /// Counts a frame if it is a device's, and samples its payload if a rule asks for it.
 #[inline(always)]
-pub(crate) fn count(ctx: &TcContext, direction: Direction) {
-    self_test::note(frame::ifindex(ctx), direction);
-    let Some(counted) = count_frame(ctx, direction) else {
-        return;
-    };
-    if is_sampled(
-        direction,
-        counted.packet.protocol,
-        counted.packet.remote_port,
-    ) {
-        sample::payload(ctx, &counted, direction);
+pub(crate) fn count<const DOWN: bool>(ctx: &TcContext) {
+    let direction = direction::<DOWN>();
+    self_test::note(|| frame::ifindex(ctx), direction);
+    match account::first_look(&SkbFrame::new(ctx), direction) {
+        Look::Foreign => {}
+        Look::Counted(key, packet) => sample_if_asked::<DOWN>(ctx, &key, &packet),
+        Look::Unclear(device) => look_again::<DOWN>(ctx.skb.skb, device),
     }
 }
 
-/// Counts a frame from its linear part, or, where the headers go on beyond it, from all its parts.
-#[inline(always)]
-fn count_frame(ctx: &TcContext, direction: Direction) -> Option<Counted> {
-    let frame = SkbFrame::new(ctx);
-    let header = ethernet::parse(&frame).ok()?;
-    let device = device::number_of(account::address_of(&header, direction))?;
-    let info = frame.info();
-    let parsed = match parse_packet(&frame, &header, &info, direction) {
-        Err(Reason::Truncated) if frame.has_more() => {
-            let scattered = ScatteredSkbFrame(ctx);
-            let parsed = parse_packet(&scattered, &header, &info, direction);
-            parsed.map(|packet| (packet, wire_traffic(&scattered, &packet, &info)))
+/// Counts a frame under the reason why it is in no flow; or into its flow, when its headers go on
+/// beyond its linear part.
+#[inline(never)]
+fn look_again<const DOWN: bool>(skb: SkbPointer, device: u32) {
+    match reason_of::<DOWN>(skb) {
+        Some(Reason::Truncated) if SkbFrame::new(&TcContext::new(skb)).has_more() => {
+            settle::<DOWN>(skb, device, &look_everywhere::<DOWN>(skb));
         }
-        parsed => parsed.map(|packet| (packet, wire_traffic(&frame, &packet, &info))),
-    };
-    account::outcome(device, direction, &info, parsed)
+        Some(reason) => settle::<DOWN>(skb, device, &Err(reason)),
+        None => {}
+    }
+}
+
+#[inline(never)]
+fn settle<const DOWN: bool>(skb: SkbPointer, device: u32, outcome: &Result<Parsed, Reason>) {
+    let ctx = TcContext::new(skb);
+    account::settle(&SkbFrame::new(&ctx), device, direction::<DOWN>(), *outcome);
+    match outcome {
+        Ok((packet, _)) => sample_if_asked::<DOWN>(&ctx, &packet.key(device), packet),
+        Err(reason) => log::unaccounted(&ctx, device, direction::<DOWN>(), *reason),
+    }
+}
+
+/// Returns the reason why a frame is in no flow by what is in its linear part.
+#[inline(never)]
+fn reason_of<const DOWN: bool>(skb: SkbPointer) -> Option<Reason> {
+    let ctx = TcContext::new(skb);
+    let frame = SkbFrame::new(&ctx);
+    account::second_look(&frame, direction::<DOWN>()).err()
+}
+
+/// Parses a frame whose headers are not all in its linear part.
+#[inline(never)]
+fn look_everywhere<const DOWN: bool>(skb: SkbPointer) -> Result<Parsed, Reason> {
+    let ctx = TcContext::new(skb);
+    account::second_look(&ScatteredSkbFrame(&ctx), direction::<DOWN>())
+}
+
+#[inline(always)]
+fn sample_if_asked<const DOWN: bool>(ctx: &TcContext, key: &FlowKey, packet: &Packet) {
+    let direction = direction::<DOWN>();
+    if is_sampled(direction, packet.protocol, packet.remote_port) {
+        sample::payload(ctx, key, packet, direction);
+    }
+}
+
+/// A constant as far as each program is concerned.
+#[inline(always)]
+const fn direction<const DOWN: bool>() -> Direction {
+    if DOWN { Direction::Down } else { Direction::Up }
 }
