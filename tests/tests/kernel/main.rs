@@ -1,12 +1,16 @@
-//! flowwatch's BPF programs, run frame by frame through BPF_PROG_TEST_RUN.
+//! flowwatch's BPF programs, run frame by frame through `BPF_PROG_TEST_RUN`.
 #![expect(
     clippy::tests_outside_test_module,
+    clippy::unwrap_used,
+    clippy::panic,
     reason = "an integration test is a test module"
 )]
 
+mod golden;
+mod golden_frames;
+mod hook;
+mod mutation;
+mod mutations;
+mod native;
 mod programs;
-
-#[test]
-fn the_programs_load() {
-    programs::Programs::load(&[[0x2c, 0xaa, 0x8e, 0, 0, 1]]);
-}
+mod tally;

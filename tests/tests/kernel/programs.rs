@@ -1,26 +1,62 @@
 //! The loaded programs, and what they count of a frame.
 
-use aya::programs::{Program, TestRun as _, TestRunOptions, TestRunResult};
+use std::num::NonZero;
+
+use aya::programs::{Program, TestRun as _, TestRunOptions};
 use flowwatch::kernel::batch::Access;
+use flowwatch::kernel::clock::TickClock;
 use flowwatch::kernel::load::{self, LoadOptions, Loaded, program};
-use flowwatch::kernel::totals;
-use flowwatch::observation::{DeviceTotals, EpochFlow};
-use flowwatch_common::abi::mac_word;
+use flowwatch::kernel::{samples, totals};
+use flowwatch::observation::{DeviceTotals, EpochFlow, PayloadSample};
+use flowwatch_common::abi::{SampleCounters, mac_word};
+
+use crate::golden::Extra;
+use crate::hook::Hook;
 
 /// The product's programs with devices of a test's choice.
-pub struct Programs {
+pub(crate) struct Programs {
     loaded: Loaded,
 }
 
+/// What a test chooses.
+#[derive(Clone, Copy)]
+pub(crate) struct Choice {
+    /// How many devices there are, with the addresses of [`device_mac`].
+    pub(crate) devices: u16,
+    /// Flows that an epoch's table holds.
+    pub(crate) flow_table_size: u32,
+    /// How tables are read.
+    pub(crate) access: Access,
+}
+
+impl Choice {
+    /// `devices` devices, tables with room for all that a test sends, read as the product does.
+    pub(crate) fn of_devices(devices: u16) -> Self {
+        Self {
+            devices,
+            flow_table_size: 1 << 16,
+            access: Access::Batch,
+        }
+    }
+}
+
+/// Returns the address of the device with this number: locally administered, of one "vendor".
+pub(crate) fn device_mac(number: u16) -> [u8; 6] {
+    let [high, low] = number.to_be_bytes();
+    [0x02, 0xf1, 0x0f, 0, high, low]
+}
+
 impl Programs {
-    /// Loads all programs for these devices.
-    pub fn load(macs: &[[u8; 6]]) -> Self {
-        let devices: Vec<u64> = macs.iter().map(|mac| mac_word(*mac)).collect();
+    /// Loads all programs.
+    pub(crate) fn load(choice: Choice) -> Self {
+        let devices: Vec<u64> = (0..choice.devices)
+            .map(|number| mac_word(device_mac(number)))
+            .collect();
         let options = LoadOptions {
             devices: &devices,
-            flow_table_size: 1 << 16,
+            flow_table_size: choice.flow_table_size,
             log_level: 0,
-            access: Access::Batch,
+            access: choice.access,
         };
         let mut loaded = load::load(&options).unwrap();
         for name in [
@@ -36,33 +72,82 @@ impl Programs {
         Self { loaded }
     }
 
-    /// Runs a program on a frame and returns its verdict.
-    pub fn run(&self, name: &str, frame: &[u8], context: Option<&[u8]>) -> TestRunResult {
+    /// Runs a hook's program once on a frame, and checks that it leaves the verdict to others.
+    pub(crate) fn run(&self, hook: &Hook, frame: &[u8], extra: Extra) {
+        let context = (extra.segment_size != 0).then(|| socket_buffer(extra));
         let options = TestRunOptions {
             data_in: Some(frame),
-            ctx_in: context,
+            ctx_in: context.as_ref().map(<[u8; _]>::as_slice),
             ..TestRunOptions::default()
         };
-        match self.loaded.programs.ebpf.program(name).unwrap() {
-            Program::Xdp(xdp) => xdp.test_run(options).unwrap(),
-            Program::SchedClassifier(tc) => tc.test_run(options).unwrap(),
-            _ => unreachable!(),
-        }
+        let outcome = match self.loaded.programs.ebpf.program(hook.program) {
+            Some(Program::Xdp(xdp)) => xdp.test_run(options),
+            Some(Program::SchedClassifier(tc)) => tc.test_run(options),
+            _ => panic!("{}: no such program", hook.program),
+        };
+        let length = frame.len();
+        let result = outcome
+            .unwrap_or_else(|error| panic!("{} on {length} octets: {error:?}", hook.program));
+        let verdict = result.return_value.cast_signed();
+        assert_eq!(verdict, hook.verdict, "{}: {frame:02x?}", hook.program);
+    }
+
+    /// Reads the clock.
+    pub(crate) fn clock(&self) -> TickClock {
+        self.loaded.programs.clock().unwrap()
     }
 
     /// Ends the epoch and returns its flows.
-    pub fn drain(&mut self) -> Vec<EpochFlow> {
-        let clock = self.loaded.programs.clock().unwrap();
+    pub(crate) fn drain(&mut self) -> Vec<EpochFlow> {
+        let clock = self.clock();
         let mut flows = Vec::new();
-        self.loaded
+        let count = self
+            .loaded
             .drain
             .end_epoch(&clock, &mut |flow| flows.push(*flow))
             .unwrap();
+        assert_eq!(count, flows.len() as u64);
         flows
     }
 
+    /// Returns how the tables were read last.
+    pub(crate) fn access(&self) -> Access {
+        self.loaded.drain.access()
+    }
+
     /// Returns a device's totals so far.
-    pub fn totals(&self, device: u16) -> DeviceTotals {
+    pub(crate) fn totals(&self, device: u16) -> DeviceTotals {
         totals::read(&self.loaded.device_counters, device).unwrap()
     }
+
+    /// Takes the samples that wait in the ring.
+    pub(crate) fn samples(&mut self) -> Vec<PayloadSample> {
+        let clock = self.clock();
+        let mut taken = Vec::new();
+        samples::take_all(&mut self.loaded.samples, &clock, &mut |sample| {
+            taken.push(sample);
+        });
+        taken
+    }
+
+    /// Returns what became of the samples so far.
+    pub(crate) fn sample_counters(&self) -> SampleCounters {
+        totals::read_samples(&self.loaded.sample_counters).unwrap()
+    }
+}
+
+/// Octets of `struct __sk_buff` (include/uapi/linux/bpf.h) up to and with `gso_size`.
+const CONTEXT_LENGTH: usize = 180;
+/// Offset of `gso_segs` in it.
+const SEGMENTS: usize = 164;
+/// Offset of `gso_size` in it.
+const SEGMENT_SIZE: usize = 176;
+
+/// A tc program's context: an aggregate's segments and their size.
+fn socket_buffer(extra: Extra) -> [u8; CONTEXT_LENGTH] {
+    let mut context = [0; CONTEXT_LENGTH];
+    let segments = NonZero::new(extra.segments).map_or(1, NonZero::get);
+    context[SEGMENTS..SEGMENTS + 4].copy_from_slice(&segments.to_ne_bytes());
+    context[SEGMENT_SIZE..].copy_from_slice(&extra.segment_size.to_ne_bytes());
+    context
 }
