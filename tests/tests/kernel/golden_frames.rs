@@ -109,7 +109,7 @@ fn every_program_gives_what_is_written_of_every_golden_frame() -> Result<()> {
     let mut programs = Programs::load(Choice::of_devices(device_of(fixtures.len(), 0)));
     let mut runs = Vec::new();
     for (at, fixture) in fixtures.iter().enumerate() {
-        for (number, hook) in HOOKS.iter().enumerate() {
+        for (number, hook) in HOOKS.into_iter().enumerate() {
             if hook.takes(&fixture.frame, fixture.extra) {
                 let device = device_of(at, number);
                 let frame = fixture.frame_of(device_mac(device), hook.direction);

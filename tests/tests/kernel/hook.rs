@@ -31,37 +31,40 @@ pub(crate) const ONE_BUFFER: usize = 3500;
 /// The shortest frame that the kernel makes: an Ethernet header.
 pub(crate) const SHORTEST: usize = 14;
 
-/// The four.
-pub(crate) const HOOKS: [Hook; 4] = [
-    Hook {
-        program: program::XDP,
-        direction: Direction::Up,
-        verdict: PASS,
-        longest: ONE_BUFFER,
-        is_tc: false,
-    },
-    Hook {
-        program: program::XDP_FRAGMENTS,
-        direction: Direction::Up,
-        verdict: PASS,
-        longest: 60_000,
-        is_tc: false,
-    },
-    Hook {
-        program: program::INGRESS,
-        direction: Direction::Up,
-        verdict: UNSPECIFIED,
-        longest: ONE_BUFFER,
-        is_tc: true,
-    },
-    Hook {
-        program: program::EGRESS,
-        direction: Direction::Down,
-        verdict: UNSPECIFIED,
-        longest: ONE_BUFFER,
-        is_tc: true,
-    },
-];
+/// XDP on ingress, as older kernels have it.
+pub(crate) static XDP: Hook = Hook {
+    program: program::XDP,
+    direction: Direction::Up,
+    verdict: PASS,
+    longest: ONE_BUFFER,
+    is_tc: false,
+};
+
+/// XDP on ingress whose frames may span several buffers.
+pub(crate) static XDP_FRAGMENTS: Hook = Hook {
+    program: program::XDP_FRAGMENTS,
+    longest: 60_000,
+    ..XDP
+};
+
+/// tc on ingress.
+pub(crate) static INGRESS: Hook = Hook {
+    program: program::INGRESS,
+    direction: Direction::Up,
+    verdict: UNSPECIFIED,
+    longest: ONE_BUFFER,
+    is_tc: true,
+};
+
+/// tc on egress.
+pub(crate) static EGRESS: Hook = Hook {
+    program: program::EGRESS,
+    direction: Direction::Down,
+    ..INGRESS
+};
+
+/// All of them.
+pub(crate) static HOOKS: [&Hook; 4] = [&XDP, &XDP_FRAGMENTS, &INGRESS, &EGRESS];
 
 impl Hook {
     /// Whether the kernel can run the program on such a frame with what the hook knows of it.

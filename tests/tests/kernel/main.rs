@@ -3,9 +3,13 @@
     clippy::tests_outside_test_module,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "an integration test is a test module"
+    clippy::print_stdout,
+    reason = "an integration test is a test module: what fails here fails the test"
 )]
 
+mod crowded;
+mod devices;
+mod drain;
 mod golden;
 mod golden_frames;
 mod hook;
@@ -13,4 +17,7 @@ mod mutation;
 mod mutations;
 mod native;
 mod programs;
+mod samples;
 mod tally;
+mod times;
+mod traffic;

@@ -38,7 +38,7 @@ impl Bench {
     fn count(&mut self, mutants: &[Mutant]) -> Vec<(&'static Hook, Tally, Tally)> {
         let first = self.next_device;
         self.next_device += HOOKS.len() as u16;
-        let devices = || (first..).zip(&HOOKS);
+        let devices = || (first..).zip(HOOKS);
         let native: Vec<Tally> = devices()
             .map(|(device, hook)| self.run(mutants, hook, device))
             .collect();

@@ -5,13 +5,13 @@ use std::num::NonZero;
 use aya::programs::{Program, TestRun as _, TestRunOptions};
 use flowwatch::kernel::batch::Access;
 use flowwatch::kernel::clock::TickClock;
-use flowwatch::kernel::load::{self, LoadOptions, Loaded, program};
+use flowwatch::kernel::load::{self, LoadOptions, Loaded};
 use flowwatch::kernel::{samples, totals};
 use flowwatch::observation::{DeviceTotals, EpochFlow, PayloadSample};
 use flowwatch_common::abi::{SampleCounters, mac_word};
 
 use crate::golden::Extra;
-use crate::hook::Hook;
+use crate::hook::{HOOKS, Hook};
 
 /// The product's programs with devices of a test's choice.
 pub(crate) struct Programs {
@@ -20,22 +20,25 @@ pub(crate) struct Programs {
 
 /// What a test chooses.
 #[derive(Clone, Copy)]
-pub(crate) struct Choice {
+pub(crate) struct Choice<'a> {
     /// How many devices there are, with the addresses of [`device_mac`].
     pub(crate) devices: u16,
     /// Flows that an epoch's table holds.
     pub(crate) flow_table_size: u32,
     /// How tables are read.
     pub(crate) access: Access,
+    /// Where programs will run: the verifier takes a good part of a second for each.
+    pub(crate) hooks: &'a [&'static Hook],
 }
 
-impl Choice {
+impl Choice<'_> {
     /// `devices` devices, tables with room for all that a test sends, read as the product does.
     pub(crate) fn of_devices(devices: u16) -> Self {
         Self {
             devices,
             flow_table_size: 1 << 16,
             access: Access::Batch,
+            hooks: &HOOKS,
         }
     }
 }
@@ -47,8 +50,8 @@ pub(crate) fn device_mac(number: u16) -> [u8; 6] {
 }
 
 impl Programs {
-    /// Loads all programs.
-    pub(crate) fn load(choice: Choice) -> Self {
+    /// Loads the chosen programs.
+    pub(crate) fn load(choice: Choice<'_>) -> Self {
         let devices: Vec<u64> = (0..choice.devices)
             .map(|number| mac_word(device_mac(number)))
             .collect();
@@ -59,14 +62,9 @@ impl Programs {
             access: choice.access,
         };
         let mut loaded = load::load(&options).unwrap();
-        for name in [
-            program::XDP_FRAGMENTS,
-            program::XDP,
-            program::INGRESS,
-            program::EGRESS,
-        ] {
-            if let Err(error) = load::load_program(&mut loaded.programs.ebpf, name) {
-                panic!("{name}: {error:?}");
+        for hook in choice.hooks {
+            if let Err(error) = load::load_program(&mut loaded.programs.ebpf, hook.program) {
+                panic!("{}: {error:?}", hook.program);
             }
         }
         Self { loaded }
