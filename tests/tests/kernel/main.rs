@@ -18,6 +18,7 @@ mod mutations;
 mod native;
 mod programs;
 mod samples;
+mod seeds;
 mod tally;
 mod times;
 mod traffic;

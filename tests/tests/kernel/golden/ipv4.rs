@@ -99,6 +99,8 @@ fn fragments() -> Vec<Fixture> {
         fixture("a packet's second IPv4 fragment", middle, v4(17, 0, 0, 1500)),
         fixture("a packet's last IPv4 fragment", last, v4(17, 0, 0, 68)),
         fixture("a later IPv4 fragment of 8 octets' offset", &piece(8, true), v4(17, 0, 0, 128)),
+        fixture("a later IPv4 fragment of 32,768 octets' offset",
+            &piece(32768, true), v4(17, 0, 0, 128)),
         fixture("a later IPv4 fragment of the largest offset",
             &piece(65528, false), v4(17, 0, 0, 128)),
         fixture("a later IPv4 fragment that must not be fragmented",

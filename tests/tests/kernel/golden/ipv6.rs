@@ -109,6 +109,8 @@ fn fragments() -> Vec<Fixture> {
             &udp(camera_v6().fragment(0, false, 5)), udp6(156)),
         fixture("a later IPv6 fragment of 8 octets' offset",
             &udp(camera_v6().fragment(8, true, 5)), v6(17, 0, 0, 156)),
+        fixture("a later IPv6 fragment of 32,768 octets' offset",
+            &udp(camera_v6().fragment(32768, true, 5)), v6(17, 0, 0, 156)),
         fixture("a later IPv6 fragment of the largest offset",
             &udp(camera_v6().fragment(65528, false, 5)), v6(17, 0, 0, 156)),
         fixture("a later IPv6 fragment behind hop-by-hop options",

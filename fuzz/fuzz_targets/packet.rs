@@ -1,0 +1,163 @@
+//! Fuzz target of the packet parser: whatever the octets are, what it says of them is possible, and
+//! no shorter piece of them says anything else.
+#![no_main]
+
+use flowwatch_common::abi::{Direction, Reason};
+use flowwatch_common::parse::{FrameInfo, Packet, parse_packet, wire_traffic};
+use flowwatch_common::wire::{ethernet, ipv4, ipv6, pppoe, vlan};
+use libfuzzer_sys::fuzz_target;
+
+/// What hooks may know of a frame besides: nothing, a tag that was taken off, an aggregate.
+const EXTRAS: [(u8, u32); 7] = [
+    (0, 0),
+    (1, 0),
+    (0, 1),
+    (0, 100),
+    (0, 1448),
+    (1, 1448),
+    (0, 65535),
+];
+
+/// Octets of the frame that are not at hand: none, and what may lie in further buffers.
+const ELSEWHERE: [u32; 3] = [0, 1, 5000];
+
+/// The furthest that a transport header can be: two tags, PPPoE and the longest chain of extension
+/// headers, 8 octets times 256 each.
+const MAX_TRANSPORT_OFFSET: usize = ethernet::HEADER_LENGTH
+    + vlan::MAX_VLAN_TAGS as usize * vlan::TAG_LENGTH
+    + pppoe::HEADER_LENGTH
+    + ipv6::HEADER_LENGTH
+    + ipv6::MAX_EXTENSION_HEADERS * 2048;
+
+fuzz_target!(|octets: &[u8]| {
+    for (tags_taken, segment_size) in EXTRAS {
+        for elsewhere in ELSEWHERE {
+            let frame = FrameInfo {
+                length: octets.len() as u32 + elsewhere,
+                tags_taken,
+                segment_size,
+            };
+            check_frame(octets, &frame);
+        }
+    }
+    for segment_size in [0, 1448] {
+        let frame = FrameInfo {
+            length: octets.len() as u32,
+            tags_taken: 0,
+            segment_size,
+        };
+        check_prefixes(octets, &frame);
+    }
+});
+
+fn parse(octets: &[u8], frame: &FrameInfo, direction: Direction) -> Result<Packet, Reason> {
+    let header = ethernet::parse(octets)?;
+    parse_packet(octets, &header, frame, direction)
+}
+
+fn check_frame(octets: &[u8], frame: &FrameInfo) {
+    let up = parse(octets, frame, Direction::Up);
+    check_directions(up, parse(octets, frame, Direction::Down));
+    match up {
+        Ok(packet) => {
+            check_packet(octets, &packet, frame);
+            check_traffic(octets, &packet, frame);
+        }
+        Err(reason) => assert!(
+            !matches!(reason, Reason::FlowTableFull | Reason::FlowTableBusy),
+            "{reason:?} is a table's reason, not a frame's"
+        ),
+    }
+}
+
+/// Both directions see the same packet, from its other end.
+fn check_directions(up: Result<Packet, Reason>, down: Result<Packet, Reason>) {
+    let (Ok(up), Ok(down)) = (up, down) else {
+        assert_eq!(up, down);
+        return;
+    };
+    let turned = Packet {
+        remote: down.remote,
+        remote_port: up.local_port,
+        local_port: up.remote_port,
+        ..up
+    };
+    assert_eq!(turned, down);
+    let key = up.key(7);
+    assert_eq!((key.device, key.remote), (7, up.remote));
+    assert_eq!(key.remote_port(), up.remote_port);
+    assert_eq!(key.protocol(), up.protocol);
+    assert_eq!(key.ip_version(), up.ip_version);
+    assert_eq!(up.ip_version == 4, key.remote_address().is_ipv4());
+}
+
+/// Headers lie behind one another, and all within the frame.
+fn check_packet(octets: &[u8], packet: &Packet, frame: &FrameInfo) {
+    let ip_header = match packet.ip_version {
+        4 => ipv4::HEADER_LENGTH,
+        6 => ipv6::HEADER_LENGTH,
+        version => panic!("IP version {version}"),
+    } as u32;
+    let headers = packet.transport_offset - packet.ip_offset;
+    assert!(packet.ip_offset >= ethernet::HEADER_LENGTH as u32);
+    assert!(packet.octets <= frame.length - packet.ip_offset);
+    assert!((ip_header..=packet.octets).contains(&headers));
+    assert!(packet.transport_offset as usize <= MAX_TRANSPORT_OFFSET);
+    assert!(packet.aggregate_only == 0 || headers >= ip_header + packet.aggregate_only);
+    // Ports are where the header says, or nowhere.
+    if (packet.remote_port, packet.local_port) != (0, 0) {
+        assert!(packet.octets - headers >= 4);
+        let at = packet.transport_offset as usize;
+        let (source, destination) = (packet.local_port, packet.remote_port);
+        let ports = [source.to_be_bytes(), destination.to_be_bytes()].concat();
+        assert_eq!(octets.get(at..at + 4), Some(&ports[..]));
+    }
+}
+
+/// An aggregate's packets have its payload between them, a segment's worth at most each, and every
+/// one the headers.
+fn check_traffic(octets: &[u8], packet: &Packet, frame: &FrameInfo) {
+    let wire = wire_traffic(octets, packet, frame);
+    let packets = u64::from(wire.packets);
+    let network = u64::from(packet.transport_offset - packet.ip_offset - packet.aggregate_only);
+    assert!(packets >= 1);
+    if frame.segment_size == 0 {
+        assert_eq!((packets, wire.octets), (1, u64::from(packet.octets)));
+        return;
+    }
+    assert!(wire.octets >= packets * network);
+    assert!(wire.octets >= u64::from(packet.octets - packet.aggregate_only));
+    // TCP's header has at most 60 octets, and what claims more than the packet has is a single one.
+    let longest = network + 60 + u64::from(frame.segment_size);
+    assert!(packets == 1 || wire.octets <= packets * longest);
+    assert!(packets <= u64::from(packet.octets).max(1));
+}
+
+/// What ends earlier is the same packet, or cut short; never another packet.
+fn check_prefixes(octets: &[u8], frame: &FrameInfo) {
+    let whole = parse(octets, frame, Direction::Up);
+    // Longer prefixes differ by payload alone, but for chains that no packet needs.
+    for length in 0..octets.len().min(128) {
+        let prefix = &octets[..length];
+        // The rest lies elsewhere: the parser knows of it.
+        match parse(prefix, frame, Direction::Up) {
+            Err(Reason::Truncated) => {}
+            parsed => assert_eq!(parsed, whole, "{length} octets at hand"),
+        }
+        // There is no rest.
+        let shorter = FrameInfo {
+            length: length as u32,
+            ..*frame
+        };
+        match (parse(prefix, &shorter, Direction::Up), whole) {
+            (Err(Reason::Truncated), _) => {}
+            // An aggregate whose length is the frame's may be too short for its own header.
+            (Err(Reason::Malformed), _) if frame.segment_size != 0 => {}
+            (Ok(cut), Ok(whole)) if frame.segment_size != 0 => {
+                assert_eq!(cut.key(0), whole.key(0));
+                assert!(cut.octets <= whole.octets);
+            }
+            (cut, whole) => assert_eq!(cut, whole, "{length} octets in all"),
+        }
+    }
+}
