@@ -10,6 +10,7 @@
 mod crowded;
 mod devices;
 mod drain;
+mod drain_under_load;
 mod golden;
 mod golden_frames;
 mod hook;

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use aya::programs::{Program, TestRun as _, TestRunOptions};
 use flowwatch::kernel::batch::Access;
 use flowwatch::kernel::clock::TickClock;
+use flowwatch::kernel::drain::Drain;
 use flowwatch::kernel::load::{self, LoadOptions, Loaded};
 use flowwatch::kernel::{samples, totals};
 use flowwatch::observation::{DeviceTotals, EpochFlow, PayloadSample};
@@ -72,22 +73,15 @@ impl Programs {
 
     /// Runs a hook's program once on a frame, and checks that it leaves the verdict to others.
     pub(crate) fn run(&self, hook: &Hook, frame: &[u8], extra: Extra) {
-        let context = (extra.segment_size != 0).then(|| socket_buffer(extra));
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            ctx_in: context.as_ref().map(<[u8; _]>::as_slice),
-            ..TestRunOptions::default()
-        };
-        let outcome = match self.loaded.programs.ebpf.program(hook.program) {
-            Some(Program::Xdp(xdp)) => xdp.test_run(options),
-            Some(Program::SchedClassifier(tc)) => tc.test_run(options),
-            _ => panic!("{}: no such program", hook.program),
-        };
-        let length = frame.len();
-        let result = outcome
-            .unwrap_or_else(|error| panic!("{} on {length} octets: {error:?}", hook.program));
-        let verdict = result.return_value.cast_signed();
-        assert_eq!(verdict, hook.verdict, "{}: {frame:02x?}", hook.program);
+        Runner(&self.loaded.programs).run(hook, frame, extra, 1);
+    }
+
+    /// Returns what runs programs and what drains, for one thread each.
+    pub(crate) fn split(&mut self) -> (Runner<'_>, Drainer<'_>) {
+        let Loaded {
+            programs, drain, ..
+        } = &mut self.loaded;
+        (Runner(programs), Drainer { programs, drain })
     }
 
     /// Reads the clock.
@@ -97,15 +91,7 @@ impl Programs {
 
     /// Ends the epoch and returns its flows.
     pub(crate) fn drain(&mut self) -> Vec<EpochFlow> {
-        let clock = self.clock();
-        let mut flows = Vec::new();
-        let count = self
-            .loaded
-            .drain
-            .end_epoch(&clock, &mut |flow| flows.push(*flow))
-            .unwrap();
-        assert_eq!(count, flows.len() as u64);
-        flows
+        self.split().1.drain()
     }
 
     /// Returns how the tables were read last.
@@ -131,6 +117,54 @@ impl Programs {
     /// Returns what became of the samples so far.
     pub(crate) fn sample_counters(&self) -> SampleCounters {
         totals::read_samples(&self.loaded.sample_counters).unwrap()
+    }
+}
+
+/// Runs the programs on frames.
+#[derive(Clone, Copy)]
+pub(crate) struct Runner<'a>(&'a load::Programs);
+
+impl Runner<'_> {
+    /// Runs a hook's program so many times on a frame, and checks the last verdict. More than once
+    /// at tc alone: the kernel rebuilds a jump table before and after a series of XDP's.
+    pub(crate) fn run(self, hook: &Hook, frame: &[u8], extra: Extra, times: u32) {
+        let context = (extra.segment_size != 0).then(|| socket_buffer(extra));
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ctx_in: context.as_ref().map(<[u8; _]>::as_slice),
+            repeat: times,
+            ..TestRunOptions::default()
+        };
+        let outcome = match self.0.ebpf.program(hook.program) {
+            Some(Program::Xdp(xdp)) => xdp.test_run(options),
+            Some(Program::SchedClassifier(tc)) => tc.test_run(options),
+            _ => panic!("{}: no such program", hook.program),
+        };
+        let length = frame.len();
+        let result = outcome
+            .unwrap_or_else(|error| panic!("{} on {length} octets: {error:?}", hook.program));
+        let verdict = result.return_value.cast_signed();
+        assert_eq!(verdict, hook.verdict, "{}: {frame:02x?}", hook.program);
+    }
+}
+
+/// Ends epochs.
+pub(crate) struct Drainer<'a> {
+    programs: &'a load::Programs,
+    drain: &'a mut Drain,
+}
+
+impl Drainer<'_> {
+    /// Ends the epoch and returns its flows.
+    pub(crate) fn drain(&mut self) -> Vec<EpochFlow> {
+        let clock = self.programs.clock().unwrap();
+        let mut flows = Vec::new();
+        let count = self
+            .drain
+            .end_epoch(&clock, &mut |flow| flows.push(*flow))
+            .unwrap();
+        assert_eq!(count, flows.len() as u64);
+        flows
     }
 }
 
