@@ -17,6 +17,8 @@ use crate::packet_socket::{Hearing, PacketSocket, SendBatch};
 
 /// Frames that one system call sends at most.
 const BATCH: usize = 128;
+/// Octets of an Ethernet header.
+const ETHERNET_HEADER: u16 = 14;
 /// How long the kernel may refuse every frame before the generator gives up.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -25,6 +27,8 @@ const REFUSED_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Generator {
     socket: PacketSocket,
     packets_per_second: Option<u64>,
+    /// What the kernel wants to be told before each frame: a virtio-net header, or nothing.
+    preface: Vec<u8>,
 }
 
 /// What was sent.
@@ -59,7 +63,20 @@ impl Generator {
         Ok(Self {
             socket,
             packets_per_second: None,
+            preface: Vec::new(),
         })
+    }
+
+    /// Has the kernel put a frame's Ethernet header alone in the linear part of its socket buffer,
+    /// as some drivers do, where the frame is longer than a page.
+    pub fn scattered(mut self) -> Result<Self> {
+        self.socket
+            .set(libc::SOL_PACKET, libc::PACKET_VNET_HDR, 1)?;
+        let [low, high] = ETHERNET_HEADER.to_ne_bytes();
+        // `struct virtio_net_hdr`: flags and aggregate's type, the length of the headers, and four
+        // octets for each of aggregates and checksums.
+        self.preface = vec![0, 0, low, high, 0, 0, 0, 0, 0, 0];
+        Ok(self)
     }
 
     /// Bounds the rate.
@@ -88,7 +105,8 @@ impl Generator {
         ensure!(!frames.is_empty(), "no frames to send");
         // Whole rounds, so that a batch may begin at any frame and the slots repeat.
         let slots = BATCH.next_multiple_of(frames.len()).max(frames.len());
-        let mut batch = SendBatch::new(frames, slots);
+        let prefaced = |frame: &Vec<u8>| [&self.preface[..], frame].concat();
+        let mut batch = SendBatch::new(frames.iter().map(prefaced).collect(), slots);
         let start = Instant::now();
         let mut sent = 0_u64;
         while goes_on(sent) {

@@ -149,8 +149,7 @@ unsafe impl Send for SendBatch {}
 
 impl SendBatch {
     /// Lays out `frames`, over and over, in `slots` slots.
-    pub(crate) fn new(frames: &[Vec<u8>], slots: usize) -> Self {
-        let frames = frames.to_vec();
+    pub(crate) fn new(frames: Vec<Vec<u8>>, slots: usize) -> Self {
         let vector = |frame: &Vec<u8>| libc::iovec {
             iov_base: frame.as_ptr().cast_mut().cast(),
             iov_len: frame.len(),

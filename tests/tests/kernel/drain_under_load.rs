@@ -61,10 +61,10 @@ fn drains_while_frames_pass_lose_nothing_and_count_nothing_twice() -> Result<()>
     });
     let (runner, mut drainer) = programs.split();
     let must_stop = AtomicBool::new(false);
-    let mut drained = Sums::new();
+    let mut sums = Sums::new();
     let mut end_epoch = || {
         for flow in drainer.drain() {
-            *drained.entry(flow.remote).or_default() += flow.up;
+            *sums.entry(flow.remote).or_default() += flow.up;
         }
     };
     // One sender: the other CPU is the drain's.
@@ -78,9 +78,9 @@ fn drains_while_frames_pass_lose_nothing_and_count_nothing_twice() -> Result<()>
         sender.join()
     });
     end_epoch();
-    assert_eq!(drained, sent.unwrap());
+    assert_eq!(sums, sent.unwrap());
     let mut total = Traffic::default();
-    for traffic in drained.values() {
+    for traffic in sums.values() {
         total += *traffic;
     }
     assert_eq!(programs.totals(0).up.flow_traffic, total);

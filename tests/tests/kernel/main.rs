@@ -19,6 +19,7 @@ mod mutations;
 mod native;
 mod programs;
 mod samples;
+mod scattered;
 mod seeds;
 mod tally;
 mod times;

@@ -3,13 +3,16 @@
 use std::num::NonZero;
 
 use aya::programs::{Program, TestRun as _, TestRunOptions};
+use flowwatch::kernel::attach::{self, AttachMode, AttachOptions, Attached, TcHook};
 use flowwatch::kernel::batch::Access;
 use flowwatch::kernel::clock::TickClock;
 use flowwatch::kernel::drain::Drain;
+use flowwatch::kernel::interface::Interface;
 use flowwatch::kernel::load::{self, LoadOptions, Loaded};
 use flowwatch::kernel::{samples, totals};
 use flowwatch::observation::{DeviceTotals, EpochFlow, PayloadSample};
 use flowwatch_common::abi::{SampleCounters, mac_word};
+use nix::net::if_::if_nametoindex;
 
 use crate::golden::Extra;
 use crate::hook::{HOOKS, Hook};
@@ -87,6 +90,21 @@ impl Programs {
     /// Reads the clock.
     pub(crate) fn clock(&self) -> TickClock {
         self.loaded.programs.clock().unwrap()
+    }
+
+    /// Attaches both tc programs to an interface of the namespace that this thread is in.
+    pub(crate) fn attach_tc(&mut self, name: &str) -> Attached {
+        let interface = Interface {
+            index: if_nametoindex(name).unwrap(),
+            name: name.to_owned(),
+            is_ethernet: true,
+            ..Interface::default()
+        };
+        let options = AttachOptions {
+            mode: AttachMode::Tc,
+            tc_hook: TcHook::Auto,
+        };
+        attach::attach(&mut self.loaded.programs.ebpf, &[interface], options).unwrap()
     }
 
     /// Ends the epoch and returns its flows.
