@@ -17,10 +17,40 @@ use flowwatch_common::parse::FrameInfo;
 /// octets. The verifier wants any bound below 64 KiB before it adds an offset to a packet pointer.
 const MAX_OFFSET: usize = 0x7fff;
 
-/// A context as functions that are not inlined pass it on: the verifier knows it by its pointer.
-pub(crate) type XdpPointer = *mut xdp_md;
+/// A context's address, as functions that are not inlined pass it on.
+///
+/// A number: for a pointer, the compiler passes what the function reads through it instead, which
+/// are the packet's addresses, in halves that the verifier refuses to put together.
+#[derive(Clone, Copy)]
+pub(crate) struct XdpAddress(usize);
+
+impl XdpAddress {
+    #[inline(always)]
+    pub(crate) fn of(ctx: &XdpContext) -> Self {
+        Self(ctx.ctx as usize)
+    }
+
+    #[inline(always)]
+    pub(crate) fn context(self) -> XdpContext {
+        XdpContext::new(self.0 as *mut xdp_md)
+    }
+}
+
 /// The same at tc.
-pub(crate) type SkbPointer = *mut __sk_buff;
+#[derive(Clone, Copy)]
+pub(crate) struct SkbAddress(usize);
+
+impl SkbAddress {
+    #[inline(always)]
+    pub(crate) fn of(ctx: &TcContext) -> Self {
+        Self(ctx.skb.skb as usize)
+    }
+
+    #[inline(always)]
+    pub(crate) fn context(self) -> TcContext {
+        TcContext::new(self.0 as *mut __sk_buff)
+    }
+}
 
 /// A frame that knows what its hook knows of it.
 pub(crate) trait Frame: PacketBytes {

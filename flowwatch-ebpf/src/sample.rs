@@ -4,6 +4,7 @@
     reason = "ring memory is reached by address; each write is bounded here"
 )]
 
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::programs::TcContext;
 use flowwatch_common::abi::{
@@ -13,7 +14,7 @@ use flowwatch_common::parse::Packet;
 use flowwatch_common::wire::transport::UDP_HEADER_LENGTH;
 
 use crate::account;
-use crate::frame::SkbPointer;
+use crate::frame::SkbAddress;
 use crate::maps::{SAMPLE_COUNTERS, SAMPLES};
 
 /// Copies a UDP packet's payload to the ring, as much of it as a sample holds.
@@ -26,7 +27,7 @@ pub(crate) fn payload(ctx: &TcContext, key: &FlowKey, packet: &Packet, direction
         local_port: packet.local_port,
         direction: direction as u16,
     };
-    hand_over(ctx.skb.skb, key, &payload);
+    hand_over(SkbAddress::of(ctx), key, &payload);
 }
 
 /// Where a payload is, and whose.
@@ -40,7 +41,7 @@ struct Payload {
 }
 
 #[inline(never)]
-fn hand_over(skb: SkbPointer, key: &FlowKey, payload: &Payload) {
+fn hand_over(skb: SkbAddress, key: &FlowKey, payload: &Payload) {
     let Some(counters) = SAMPLE_COUNTERS.get_ptr_mut(0) else {
         return;
     };
@@ -73,7 +74,7 @@ fn hand_over(skb: SkbPointer, key: &FlowKey, payload: &Payload) {
 
 /// Returns whether `length` octets were copied.
 #[inline(always)]
-fn copy_octets(skb: SkbPointer, offset: u32, length: u32, sample: *mut Sample) -> bool {
+fn copy_octets(skb: SkbAddress, offset: u32, length: u32, sample: *mut Sample) -> bool {
     // SAFETY: the pointer is to a value of this frame. The detour keeps the compiler from proving
     // the test below by other means: the verifier wants to see both bounds on this very value.
     let length = unsafe { core::ptr::read_volatile(&raw const length) };
@@ -83,7 +84,7 @@ fn copy_octets(skb: SkbPointer, offset: u32, length: u32, sample: *mut Sample) -
     // SAFETY: `length` is at most the payload's size, and the helper writes no more than that.
     let status = unsafe {
         let octets = (&raw mut (*sample).payload).cast();
-        bpf_skb_load_bytes(skb.cast(), offset, octets, length)
+        bpf_skb_load_bytes(skb.context().as_ptr(), offset, octets, length)
     };
     status == 0
 }

@@ -6,7 +6,7 @@ use flowwatch_common::parse::Packet;
 use flowwatch_common::sample_rules::is_sampled;
 
 use crate::account::{self, Look, Parsed};
-use crate::frame::{self, ScatteredSkbFrame, SkbFrame, SkbPointer};
+use crate::frame::{self, ScatteredSkbFrame, SkbAddress, SkbFrame};
 use crate::{log, sample, self_test};
 
 /// Counts a frame if it is a device's, and samples its payload if a rule asks for it.
@@ -17,16 +17,16 @@ pub(crate) fn count<const DOWN: bool>(ctx: &TcContext) {
     match account::first_look(&SkbFrame::new(ctx), direction) {
         Look::Foreign => {}
         Look::Counted(key, packet) => sample_if_asked::<DOWN>(ctx, &key, &packet),
-        Look::Unclear(device) => look_again::<DOWN>(ctx.skb.skb, device),
+        Look::Unclear(device) => look_again::<DOWN>(SkbAddress::of(ctx), device),
     }
 }
 
 /// Counts a frame under the reason why it is in no flow; or into its flow, when its headers go on
 /// beyond its linear part.
 #[inline(never)]
-fn look_again<const DOWN: bool>(skb: SkbPointer, device: u32) {
+fn look_again<const DOWN: bool>(skb: SkbAddress, device: u32) {
     match reason_of::<DOWN>(skb) {
-        Some(Reason::Truncated) if SkbFrame::new(&TcContext::new(skb)).has_more() => {
+        Some(Reason::Truncated) if SkbFrame::new(&skb.context()).has_more() => {
             settle::<DOWN>(skb, device, &look_everywhere::<DOWN>(skb));
         }
         Some(reason) => settle::<DOWN>(skb, device, &Err(reason)),
@@ -35,8 +35,8 @@ fn look_again<const DOWN: bool>(skb: SkbPointer, device: u32) {
 }
 
 #[inline(never)]
-fn settle<const DOWN: bool>(skb: SkbPointer, device: u32, outcome: &Result<Parsed, Reason>) {
-    let ctx = TcContext::new(skb);
+fn settle<const DOWN: bool>(skb: SkbAddress, device: u32, outcome: &Result<Parsed, Reason>) {
+    let ctx = skb.context();
     account::settle(&SkbFrame::new(&ctx), device, direction::<DOWN>(), *outcome);
     match outcome {
         Ok((packet, _)) => sample_if_asked::<DOWN>(&ctx, &packet.key(device), packet),
@@ -46,16 +46,16 @@ fn settle<const DOWN: bool>(skb: SkbPointer, device: u32, outcome: &Result<Parse
 
 /// Returns the reason why a frame is in no flow by what is in its linear part.
 #[inline(never)]
-fn reason_of<const DOWN: bool>(skb: SkbPointer) -> Option<Reason> {
-    let ctx = TcContext::new(skb);
+fn reason_of<const DOWN: bool>(skb: SkbAddress) -> Option<Reason> {
+    let ctx = skb.context();
     let frame = SkbFrame::new(&ctx);
     account::second_look(&frame, direction::<DOWN>()).err()
 }
 
 /// Parses a frame whose headers are not all in its linear part.
 #[inline(never)]
-fn look_everywhere<const DOWN: bool>(skb: SkbPointer) -> Result<Parsed, Reason> {
-    let ctx = TcContext::new(skb);
+fn look_everywhere<const DOWN: bool>(skb: SkbAddress) -> Result<Parsed, Reason> {
+    let ctx = skb.context();
     account::second_look(&ScatteredSkbFrame(&ctx), direction::<DOWN>())
 }
 
