@@ -78,7 +78,7 @@ impl Drain {
     }
 
     /// Ends the epoch: hands each of its flows, summed over the CPUs, to `fold`. Returns their
-    /// number. Waits for an RCU grace period (measured 7 to 27 ms).
+    /// number.
     ///
     /// # Errors
     /// [`DrainError`] when the kernel refuses the swap or the reading.
@@ -87,12 +87,34 @@ impl Drain {
         clock: &TickClock,
         fold: &mut dyn FnMut(&EpochFlow),
     ) -> Result<u64, DrainError> {
-        let quiet = self.active;
-        self.active = 1 - self.active;
+        self.swap()?;
+        self.empty_quiet_table(clock, fold)
+    }
+
+    /// Has the programs count into the other table, which must be empty. Returns when none counts
+    /// into this one any more: it waits for an RCU grace period (measured 7 to 27 ms).
+    ///
+    /// # Errors
+    /// [`DrainError::Swap`].
+    pub fn swap(&mut self) -> Result<(), DrainError> {
+        let next = 1 - self.active;
         self.epoch
-            .set(0, &self.tables[self.active], 0)
+            .set(0, &self.tables[next], 0)
             .map_err(DrainError::Swap)?;
-        let table = self.tables[quiet].map().fd().as_fd();
+        self.active = next;
+        Ok(())
+    }
+
+    /// Takes every flow out of the table that was swapped out. Returns their number.
+    ///
+    /// # Errors
+    /// [`DrainError::Read`].
+    pub fn empty_quiet_table(
+        &mut self,
+        clock: &TickClock,
+        fold: &mut dyn FnMut(&EpochFlow),
+    ) -> Result<u64, DrainError> {
+        let table = self.tables[1 - self.active].map().fd().as_fd();
         let mut visit = |key: &[u8], values: &[u8]| {
             if let Some(flow) = flow_of(key, values, clock) {
                 fold(&flow);
