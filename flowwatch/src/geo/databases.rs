@@ -120,7 +120,8 @@ impl Databases {
             .collect()
     }
 
-    /// Takes up the files that were replaced since they were last looked at.
+    /// Takes up the files that were replaced. One that is still changing is left alone until two
+    /// looks find it the same: it may be on its way, octet by octet.
     ///
     /// Returns one result for each file that changed: its path, or why it was refused, in which case
     /// the old one stays in use. A refused file is tried again when it changes again.
@@ -156,8 +157,10 @@ fn fill(known: &mut Known, more: Known) {
 #[derive(Debug)]
 struct OpenFile {
     path: PathBuf,
-    /// The file as it was last looked at, in use or refused; `None` when it was gone.
+    /// The file in use, or the one that was refused last; `None` when it was gone.
     stamp: Option<Stamp>,
+    /// The file as it was last looked at.
+    looked_at: Option<Stamp>,
     database: Database,
 }
 
@@ -169,13 +172,15 @@ impl OpenFile {
         Ok(Self {
             path: path.to_owned(),
             stamp,
+            looked_at: stamp,
             database,
         })
     }
 
     fn reload(&mut self) -> Option<Result<PathBuf, GeoError>> {
         let stamp = Stamp::of(&self.path);
-        if stamp == self.stamp {
+        let is_settled = std::mem::replace(&mut self.looked_at, stamp) == stamp;
+        if stamp == self.stamp || !is_settled {
             return None;
         }
         self.stamp = stamp;
@@ -394,6 +399,7 @@ mod tests {
             country_of(&databases, "52.79.197.188").as_deref(),
             Some("KR")
         );
+        assert!(databases.reload_changed().is_empty(), "not settled yet");
         let taken_up: Vec<PathBuf> = databases
             .reload_changed()
             .into_iter()
@@ -417,6 +423,7 @@ mod tests {
         );
         let mut databases = Databases::open(std::slice::from_ref(&path), false).unwrap();
         let refusal = |databases: &mut Databases| {
+            databases.reload_changed();
             let mut results = databases.reload_changed();
             assert_eq!(results.len(), 1);
             results.remove(0).unwrap_err()
@@ -441,11 +448,32 @@ mod tests {
                 &[("52.0.0.0/8", json!({"country_code": "US"}))],
             ),
         );
+        databases.reload_changed();
         assert_eq!(databases.reload_changed().len(), 1);
         assert_eq!(
             country_of(&databases, "52.79.197.188").as_deref(),
             Some("US")
         );
+    }
+
+    #[test]
+    fn a_file_on_its_way_is_left_alone_until_it_is_there() {
+        let folder = TempDir::new().unwrap();
+        let of = |code: &str| {
+            let networks = [("52.0.0.0/8", json!({ "country_code": code }))];
+            test_database::octets(IpVersion::V4, &networks)
+        };
+        let path = folder.path().join("a.mmdb");
+        std::fs::write(&path, of("KR")).unwrap();
+        let mut databases = Databases::open(std::slice::from_ref(&path), false).unwrap();
+        let whole = of("US");
+        for length in (0..whole.len()).step_by(whole.len() / 4) {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            assert!(databases.reload_changed().is_empty(), "{length} octets");
+        }
+        std::fs::write(&path, whole).unwrap();
+        databases.reload_changed();
+        assert!(databases.reload_changed().remove(0).is_ok());
     }
 
     #[test]
