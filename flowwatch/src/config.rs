@@ -5,7 +5,7 @@
 
 use std::{
     fmt::Display,
-    io,
+    io::{self, Read},
     ops::Range,
     path::{Path, PathBuf},
     time::Duration,
@@ -93,12 +93,19 @@ pub fn read(path: &Path) -> Result<Settings, ConfigError> {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    let octets = std::fs::metadata(path)?.len();
-    if octets > MAX_FILE_OCTETS {
-        let message = format!("its {octets} octets are too many for a configuration");
+    let mut octets = Vec::new();
+    // A device or a pipe has no size to look at before.
+    let mut file = std::fs::File::open(path)?.take(MAX_FILE_OCTETS + 1);
+    file.read_to_end(&mut octets)?;
+    if octets.len() as u64 > MAX_FILE_OCTETS {
+        let message = "it is too large for a configuration; name the right file";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    std::fs::read_to_string(path)
+    String::from_utf8(octets).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message = format!("octet {at} is not UTF-8 text; save it as UTF-8");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
 }
 
 /// Returns what a configuration's text says; `path` is for messages and for relative paths.
@@ -196,12 +203,20 @@ impl File {
             geo: self.geo.into_iter().map(|path| folder.join(path)).collect(),
             builtin_geo: self.builtin_geo,
             format: self.format,
-            output: self.output.map(|path| folder.join(path)),
+            output: self.output.map(|path| output_in(folder, path)),
             attach: self.attach,
             tc_hook: None,
             flow_table_size: self.flow_table_size,
         }
     }
+}
+
+/// Returns the output's path: relative to the folder, but for `-`, which is no file's name.
+fn output_in(folder: &Path, path: PathBuf) -> PathBuf {
+    if path == Path::new("-") {
+        return path;
+    }
+    folder.join(path)
 }
 
 struct DeviceEntry(Device);
@@ -290,6 +305,30 @@ mod tests {
         assert_eq!(settings.flow_table_size, Some(1000));
         assert_eq!(settings.devices.len(), 2);
         assert_eq!(settings.devices[1].mac.to_string(), "50:c7:bf:0a:0b:0c");
+    }
+
+    #[test]
+    fn a_dash_is_standard_output_and_no_file_of_the_folder() {
+        let settings = parse_text("output = '-'").unwrap();
+        assert_eq!(settings.output, Some("-".into()));
+    }
+
+    #[test]
+    fn what_is_no_text_or_has_no_end_is_refused() {
+        let check = |path: &Path, expected: &str| {
+            let ConfigError::Read { source, .. } = read(path).unwrap_err() else {
+                panic!("it was read")
+            };
+            assert_eq!(source.to_string(), expected);
+        };
+        check(
+            Path::new("/dev/zero"),
+            "it is too large for a configuration; name the right file",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("latin-1.toml");
+        std::fs::write(&path, b"format = '\xe9'").unwrap();
+        check(&path, "octet 10 is not UTF-8 text; save it as UTF-8");
     }
 
     #[test]
