@@ -6,7 +6,8 @@
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, BufWriter, Write},
-    os::unix::fs::{FileTypeExt, PermissionsExt},
+    os::unix::ffi::OsStrExt,
+    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -32,7 +33,7 @@ pub enum OutputError {
         source: io::Error,
     },
     /// Found before anything was counted: a folder is where the file should be.
-    #[error("write to `{}`: it is a folder; name a file in it", .0.display())]
+    #[error("write to `{}`: it names a folder; name a file in it", .0.display())]
     IsFolder(PathBuf),
     /// Found before anything was counted: a device or pipe that refuses.
     #[error("write to `{}`", .path.display())]
@@ -107,7 +108,7 @@ impl Output {
                 let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
                 Self::file(path)
             }
-            // Opening a pipe waits for its reader, so that must wait, too.
+            // A pipe's reader may come later.
             Ok(metadata) if metadata.file_type().is_fifo() => Ok(Self::Special(path.to_owned())),
             Ok(_) => match OpenOptions::new().write(true).open(path) {
                 Ok(_) => Ok(Self::Special(path.to_owned())),
@@ -121,7 +122,7 @@ impl Output {
     }
 
     fn file(path: PathBuf) -> Result<Self, OutputError> {
-        if path.file_name().is_none() {
+        if path.file_name().is_none() || path.as_os_str().as_bytes().ends_with(b"/") {
             return Err(OutputError::IsFolder(path));
         }
         // Making a file is the one test that knows of read-only mounts and access lists.
@@ -175,6 +176,8 @@ fn write_file(path: &Path, render: Render<'_>) -> io::Result<()> {
     let mut file = temporary(path)?;
     write_to(&mut file, render)?;
     if let Ok(existing) = fs::metadata(path) {
+        // First the owner, which takes rights away; who may not give files away keeps this one.
+        let _ = fchown(file.as_file(), Some(existing.uid()), Some(existing.gid()));
         file.as_file().set_permissions(existing.permissions())?;
     }
     // A full network disk says so only here.
@@ -184,7 +187,13 @@ fn write_file(path: &Path, render: Render<'_>) -> io::Result<()> {
 }
 
 fn write_special(path: &Path, render: Render<'_>) -> io::Result<()> {
+    // Opened so, a pipe that nobody reads is an error; opened otherwise, it would be waited for.
+    let probe = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
     let mut file: File = OpenOptions::new().write(true).open(path)?;
+    drop(probe);
     write_to(&mut file, render)
 }
 
@@ -288,10 +297,30 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_that_nobody_reads_diverts_to_stdout_instead_of_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let output = open(&path);
+        let mut stdout = Vec::new();
+        let error = output.write(&document, &mut stdout).unwrap_err();
+        assert!(matches!(error, OutputError::Diverted { .. }), "{error}");
+        assert_eq!(stdout, b"document\n");
+        let reader = std::thread::spawn(move || fs::read(path).unwrap());
+        while output.write(&document, &mut io::sink()).is_err() {
+            std::thread::yield_now();
+        }
+        assert_eq!(reader.join().unwrap(), b"document\n");
+    }
+
+    #[test]
     fn a_wrong_place_is_found_before_counting() {
         let refusal = |path: &str| Output::open(Some(Path::new(path))).unwrap_err();
         assert!(matches!(refusal("/"), OutputError::IsFolder(_)));
         assert!(matches!(refusal("/tmp"), OutputError::IsFolder(_)));
+        let new_folder = refusal("/tmp/flowwatch-not-there/");
+        assert!(matches!(new_folder, OutputError::IsFolder(_)));
         let error = refusal("/nonexistent/out.csv");
         assert_eq!(
             error.to_string(),
