@@ -19,6 +19,7 @@ use std::io;
 
 pub use self::{
     number::{grouped, in_binary_units},
+    statement::findings,
     surface::{Styling, Surface},
 };
 use crate::store::Snapshot;
@@ -39,6 +40,8 @@ pub struct FormatEntry {
     pub name: &'static str,
     /// What it is, for help.
     pub description: &'static str,
+    /// Whether the document has the findings in it; where it hasn't, they are told beside it.
+    pub tells_findings: bool,
     /// Returns the format for a destination.
     pub open: fn(Surface) -> Box<dyn Format>,
 }
@@ -48,26 +51,31 @@ pub static FORMATS: &[FormatEntry] = &[
     FormatEntry {
         name: "table",
         description: "for people: one table a device, and under it what was missed",
+        tells_findings: true,
         open: |surface| Box::new(table::Table { surface }),
     },
     FormatEntry {
         name: "json",
         description: "one document with meta, devices, flows and unaccounted frames",
+        tells_findings: true,
         open: |_| Box::new(json::Json),
     },
     FormatEntry {
         name: "jsonl",
         description: "one JSON object a flow, each on its own line",
+        tells_findings: false,
         open: |_| Box::new(jsonl::JsonLines),
     },
     FormatEntry {
         name: "csv",
         description: "one flow a line, for spreadsheets and databases (RFC 4180)",
+        tells_findings: false,
         open: |_| Box::new(csv::Csv),
     },
     FormatEntry {
         name: "markdown",
         description: "a report to paste into an issue or a page",
+        tells_findings: true,
         open: |_| Box::new(markdown::Markdown),
     },
 ];

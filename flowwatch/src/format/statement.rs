@@ -67,15 +67,19 @@ pub(super) fn totals(device: &DeviceSummary) -> Vec<String> {
         traffic(device.up.octets, device.up.packets),
         traffic(device.down.octets, device.down.packets)
     )];
+    lines.extend(overflow(device));
+    lines
+}
+
+fn overflow(device: &DeviceSummary) -> Option<String> {
     let DeviceSummary { up, down, .. } = device;
-    if up.overflow_packets + down.overflow_packets > 0 {
-        lines.push(format!(
-            "Of these, up {} and down {} are in no flow, as a table of flows was full.",
+    (up.overflow_packets + down.overflow_packets > 0).then(|| {
+        format!(
+            "Up {} and down {} of all are in no flow, as a table of flows was full.",
             traffic(up.overflow_octets, up.overflow_packets),
             traffic(down.overflow_octets, down.overflow_packets)
-        ));
-    }
-    lines
+        )
+    })
 }
 
 fn traffic(octets: u64, packets: u64) -> String {
@@ -188,6 +192,24 @@ pub(super) fn losses(meta: &Meta) -> Vec<String> {
         .collect()
 }
 
+/// Returns what a reader must know who gets the flows alone: devices that were not seen, counts
+/// that don't add up, losses.
+#[must_use]
+pub fn findings(snapshot: &Snapshot) -> Vec<String> {
+    let mut lines = Vec::new();
+    for device in &snapshot.devices {
+        let name = printable(&device.device);
+        if is_unseen(device) {
+            lines.push(format!("{name}: {NOTHING_SEEN}"));
+        } else if !device.conserved {
+            lines.push(format!("{name}: {}", conservation(snapshot, device)));
+        }
+        lines.extend(overflow(device).map(|line| format!("{name}: {line}")));
+    }
+    lines.extend(losses(&snapshot.meta));
+    lines
+}
+
 /// Returns which database places are from: its name, type and date.
 pub(super) fn database(database: &DatabaseMeta) -> String {
     let built = database
@@ -242,6 +264,31 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn findings_are_what_flows_alone_do_not_tell() {
+        let mut snapshot = sample::snapshot();
+        assert_eq!(findings(&snapshot), Vec::<String>::new());
+        snapshot.meta.losses.samples_dropped = 2;
+        snapshot.devices[0].up.overflow_packets = 1;
+        snapshot.devices[0].up.overflow_octets = 60;
+        let unseen = DeviceSummary {
+            device: "plug".to_owned(),
+            up: DirectionSummary::default(),
+            down: DirectionSummary::default(),
+            flows: 0,
+            ..snapshot.devices[0].clone()
+        };
+        snapshot.devices.push(unseen);
+        let expected = [
+            "camera: Up 60 octets in 1 packet and down 0 octets in 0 packets of all are in no \
+             flow, as a table of flows was full.",
+            "plug: No frame of this device was seen: check its MAC address, and that it is behind \
+             this interface.",
+            "2 payload samples found no room: names may be missing.",
+        ];
+        assert_eq!(findings(&snapshot), expected);
     }
 
     #[test]
