@@ -12,7 +12,6 @@ use crate::{
     kernel::support::{NotPermitted, NotSupported},
     output::OutputError,
     plan::PlanError,
-    text::printable,
 };
 
 /// What the exit status tells a script.
@@ -104,20 +103,21 @@ fn known_status(cause: &(dyn Error + 'static)) -> Option<ExitStatus> {
     Some(status)
 }
 
-/// Returns the sentence that is printed for an error: `flowwatch: …`, one line, printable.
+/// Returns an error's causes as one sentence: `attempt: cause: its cause`.
 #[must_use]
 pub fn sentence_of(error: &anyhow::Error) -> String {
-    let mut sentence = String::from("flowwatch");
+    let mut sentence = String::new();
     for cause in error.chain() {
         let text = cause.to_string();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         // Some types put their source's words into their own.
         if !text.is_empty() && !sentence.contains(&text) {
-            sentence += ": ";
+            let separator = if sentence.is_empty() { "" } else { ": " };
+            sentence += separator;
             sentence += &text;
         }
     }
-    printable(&sentence).into_owned()
+    sentence
 }
 
 #[cfg(test)]
@@ -190,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_one_printable_sentence_that_repeats_nothing() {
-        let error = anyhow::anyhow!("no such device \u{1b}[2J")
-            .context("open `x`:\nno such device \u{1b}[2J")
+    fn a_chain_is_one_sentence_that_repeats_nothing() {
+        let error = anyhow::anyhow!("no such device")
+            .context("open `x`:\nno such device")
             .context("count on `x`");
         assert_eq!(
             sentence_of(&error),
-            "flowwatch: count on `x`: open `x`: no such device \\x1b[2J"
+            "count on `x`: open `x`: no such device"
         );
     }
 
@@ -204,6 +204,6 @@ mod tests {
     fn a_failure_tells_its_causes_once() {
         let cause = anyhow::anyhow!("inner").context("outer");
         let error = anyhow::Error::from(Failure::new(ExitStatus::Usage, cause));
-        assert_eq!(sentence_of(&error), "flowwatch: outer: inner");
+        assert_eq!(sentence_of(&error), "outer: inner");
     }
 }

@@ -9,7 +9,7 @@ use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::Surface;
 use flowwatch::output::Output;
 use flowwatch::plan::RunPlan;
-use flowwatch::{config, run, text};
+use flowwatch::{config, console, format, run};
 
 fn main() -> ExitCode {
     let outcome = cli::parse(std::env::args_os())
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         _ => status_of(&error),
     };
     if status != ExitStatus::Done {
-        eprintln!("{}", sentence_of(&error));
+        console::tell(&sentence_of(&error));
     }
     status.into()
 }
@@ -50,12 +50,17 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
         .build();
     let runtime = runtime.context("start the event loop")?;
     let (snapshot, outcome) = runtime.block_on(run::run(&plan))?;
-    let format = (plan.format.open)(match output {
+    let document = (plan.format.open)(match output {
         Output::Stdout => Surface::of_stdout(),
         _ => Surface::PLAIN,
     });
+    if !plan.format.tells_findings {
+        format::findings(&snapshot)
+            .iter()
+            .for_each(|finding| console::tell(finding));
+    }
     let written = output.write(
-        &|out| format.write(&snapshot, out),
+        &|out| document.write(&snapshot, out),
         &mut io::stdout().lock(),
     );
     outcome.and(written.map_err(Into::into))
@@ -66,7 +71,8 @@ fn start_log(level: log::LevelFilter) {
     let format = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
         let message = record.args().to_string();
         let level = record.level().as_str().to_lowercase();
-        writeln!(out, "flowwatch: {level}: {}", text::printable(&message))
+        let line = console::sentence(&format!("{level}: {message}"));
+        writeln!(out, "{}{line}", console::erasure())
     };
     env_logger::Builder::new()
         .filter_module("flowwatch", level)

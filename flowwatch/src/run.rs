@@ -4,12 +4,13 @@
 //! tests.
 
 mod drainer;
+mod presence;
 mod status;
+mod stop;
 mod watch;
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use aya::Ebpf;
@@ -17,12 +18,14 @@ use aya::maps::{MapData, PerCpuArray, RingBuf};
 use flowwatch_common::abi::{SampleCounters, mac_word};
 use jiff::Timestamp;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use self::drainer::{Counting, Drainer};
+use self::presence::Presence;
 use self::status::{StatusFigures, StatusLine};
+use self::stop::Stop;
 use self::watch::HookWatch;
+use crate::console::{self, tell};
 use crate::geo::Databases;
 use crate::join::{Sources, join};
 use crate::kernel::attach::{self, AttachOptions, Attached, Attachment};
@@ -40,19 +43,25 @@ use crate::store::{AttachedInterface, FlowTable, Meta, Snapshot};
 /// Flows that the window holds: about 200 MB when full.
 const WINDOW_FLOWS: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("not zero");
 
+/// Samples that are read before something else gets its turn: a flood of them must not keep drains
+/// and signals waiting.
+const SAMPLES_A_TURN: usize = 64;
+
 /// Counts as planned, until a signal or the end of the duration, and returns what was counted.
 ///
 /// # Errors
 /// What kept counting from starting. Once it has started, a failure ends it early: what was
 /// counted until then is returned with the failure.
 pub async fn run(plan: &RunPlan) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
+    let stop = Stop::listen()?;
     let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
-    let existing = interface::list().await?;
-    let interfaces = interface::resolve(&plan.interfaces, &existing)?;
-    let mut session = Session::start(plan, &interfaces, existing, databases)?;
+    let interfaces = interface::resolve(&plan.interfaces, &interface::list().await?)?;
+    let mut session = Session::start(plan, &interfaces, databases)?;
+    // Only what passes from now on can tell of a hook that doesn't run.
+    session.watch.compare_with(interface::list().await?);
     session.announce();
-    let outcome = session.count(plan).await;
-    session.status.clear();
+    let outcome = session.count(plan, stop).await;
+    console::show_status("");
     session.finish(plan, outcome).await
 }
 
@@ -66,6 +75,7 @@ struct Session {
     kernel_log: Option<AsyncFd<KernelLog>>,
     sample_counters: PerCpuArray<MapData, SampleCounters>,
     watch: HookWatch,
+    presence: Presence,
     names: NameTable,
     databases: Databases,
     status: StatusLine,
@@ -76,7 +86,6 @@ impl Session {
     fn start(
         plan: &RunPlan,
         interfaces: &[Interface],
-        existing: Vec<Interface>,
         databases: Databases,
     ) -> anyhow::Result<Self> {
         let mut loaded = load_programs(plan)?;
@@ -95,6 +104,7 @@ impl Session {
             devices: plan.devices.len(),
         };
         Ok(Self {
+            presence: Presence::of(&attached.attachments),
             attached,
             clock: loaded.programs.clock()?,
             programs: loaded.programs,
@@ -102,7 +112,7 @@ impl Session {
             ring: samples::watch(loaded.samples).context("watch the sample ring")?,
             kernel_log,
             sample_counters: loaded.sample_counters,
-            watch: HookWatch::start(self_test, existing),
+            watch: HookWatch::new(self_test),
             names: NameTable::new(NameLimits::default()),
             databases,
             status: StatusLine::new(started_at),
@@ -120,15 +130,15 @@ impl Session {
                 ..
             } = attachment;
             let ingress = ingress.name();
-            eprintln!(
-                "flowwatch: counting on `{interface}`: ingress by {ingress} ({reason}), egress by tc"
-            );
+            tell(&format!(
+                "counting on `{interface}`: ingress by {ingress} ({reason}), egress by tc"
+            ));
         }
     }
 
     /// Counts until told to stop.
-    async fn count(&mut self, plan: &RunPlan) -> anyhow::Result<()> {
-        let mut stop = Stop::new(plan.duration)?;
+    async fn count(&mut self, plan: &RunPlan, mut stop: Stop) -> anyhow::Result<()> {
+        stop.after(plan.duration);
         let mut ticks = tokio::time::interval(plan.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -146,8 +156,10 @@ impl Session {
                 }
                 ready = self.ring.readable_mut() => {
                     let mut ring = ready.context("wait for samples")?;
-                    take_samples(ring.get_inner_mut(), &self.clock, &mut self.names);
-                    ring.clear_ready();
+                    let names = &mut self.names;
+                    if take_samples(ring.get_inner_mut(), &self.clock, SAMPLES_A_TURN, names) {
+                        ring.clear_ready();
+                    }
                 }
                 logged = readable(&mut self.kernel_log) => {
                     let mut kernel_log = logged.context("wait for the programs' log")?;
@@ -162,18 +174,19 @@ impl Session {
     async fn tick(&mut self) -> anyhow::Result<()> {
         self.clock = self.programs.clock()?;
         self.drainer.begin(self.clock);
-        let mut news = self.watch.check(&self.attached.attachments).await?;
+        let mut warnings = self.watch.check(&self.attached.attachments).await?;
+        warnings.extend(self.presence.check().await?);
         for reloaded in self.databases.reload_changed() {
-            news.push(match reloaded {
-                Ok(file) => format!("took up the new geo database `{}`", file.display()),
-                Err(error) => error.to_string(),
-            });
+            match reloaded {
+                Ok(file) => tell(&format!(
+                    "took up the new geo database `{}`",
+                    file.display()
+                )),
+                Err(error) => warnings.push(format!("{error}; the old one stays in use")),
+            }
         }
-        if !news.is_empty() {
-            self.status.clear();
-        }
-        for line in news {
-            log::warn!("{line}");
+        for warning in warnings {
+            log::warn!("{warning}");
         }
         Ok(())
     }
@@ -196,9 +209,12 @@ impl Session {
         let interfaces = attached.attachments.iter().map(described).collect();
         drop(attached);
         let clock = programs.clock().unwrap_or(self.clock);
-        let mut counting = drainer.into_counting().await?;
+        let (mut counting, under_way) = match drainer.into_counting().await {
+            Ok(counting) => counting,
+            Err(error) => return Err(outcome.err().unwrap_or_else(|| error.into())),
+        };
         let drained = drain_rest(&mut counting, &clock);
-        take_samples(&mut ring.into_inner(), &clock, &mut names);
+        take_samples(&mut ring.into_inner(), &clock, usize::MAX, &mut names);
         let dropped = samples_dropped(&self.sample_counters);
         let meta = Meta::new((self.started_at, Timestamp::now()), interfaces, dropped);
         let (devices, flows) = (&plan.devices[..], &counting.table);
@@ -208,7 +224,8 @@ impl Session {
             names: &names,
             databases: &databases,
         };
-        Ok((join(sources, meta), outcome.and(drained)))
+        let outcome = outcome.and(under_way.map_err(Into::into)).and(drained);
+        Ok((join(sources, meta), outcome))
     }
 }
 
@@ -254,8 +271,14 @@ fn open_kernel_log(ebpf: &mut Ebpf) -> anyhow::Result<Option<AsyncFd<KernelLog>>
     ))
 }
 
-fn take_samples(ring: &mut RingBuf<MapData>, clock: &TickClock, names: &mut NameTable) {
-    samples::take_all(ring, clock, &mut |sample| names.observe(&sample));
+/// Takes in the names in the ring's samples; returns whether none is left.
+fn take_samples(
+    ring: &mut RingBuf<MapData>,
+    clock: &TickClock,
+    most: usize,
+    names: &mut NameTable,
+) -> bool {
+    samples::take(ring, clock, most, &mut |sample| names.observe(&sample))
 }
 
 /// Returns how many samples found no room. A figure that can't be read is no reason to stop.
@@ -279,36 +302,5 @@ fn described(attachment: &Attachment) -> AttachedInterface {
         ingress: attachment.ingress.name(),
         egress: "tc",
         reason: attachment.reason.clone(),
-    }
-}
-
-/// What ends the counting: SIGINT, SIGTERM, or the end of the planned duration.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    deadline: Option<Instant>,
-}
-
-impl Stop {
-    fn new(duration: Option<Duration>) -> anyhow::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
-            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
-            deadline: duration.and_then(|duration| Instant::now().checked_add(duration)),
-        })
-    }
-
-    async fn requested(&mut self) {
-        let deadline = async {
-            match self.deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            () = deadline => {}
-        }
     }
 }

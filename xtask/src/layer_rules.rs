@@ -21,6 +21,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &[],
     },
     Layer {
+        module: "console",
+        may_import: &["text"],
+    },
+    Layer {
         module: "kernel",
         may_import: &["observation"],
     },
@@ -91,6 +95,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "cli",
             "config",
             "exit",
+            "console",
             "text",
         ],
     },

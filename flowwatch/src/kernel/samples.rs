@@ -24,17 +24,23 @@ pub fn watch(ring: RingBuf<MapData>) -> io::Result<AsyncFd<RingBuf<MapData>>> {
     unsafe { AsyncFd::register(ring) }.map_err(io::Error::from)
 }
 
-/// Takes every sample that waits in the ring, and hands each to `visit`.
-pub fn take_all(
+/// Takes samples that wait in the ring, `most` of them, and hands each to `visit`. Returns whether
+/// the ring is empty: a device can send faster than its samples are read.
+pub fn take(
     ring: &mut RingBuf<MapData>,
     clock: &TickClock,
+    most: usize,
     visit: &mut dyn FnMut(PayloadSample),
-) {
-    while let Some(record) = ring.next() {
+) -> bool {
+    for _ in 0..most {
+        let Some(record) = ring.next() else {
+            return true;
+        };
         if let Some(sample) = sample_of(&record, clock) {
             visit(sample);
         }
     }
+    false
 }
 
 /// Returns the sample in a record; nothing when the record is not one of ours.

@@ -22,6 +22,9 @@ pub(crate) enum DrainerError {
     /// The thread was lost.
     #[error("wait for the drain")]
     Thread(#[from] JoinError),
+    /// The thread was lost before, and what had been counted with it.
+    #[error("find the counts: they were lost with the thread that drained")]
+    Lost,
 }
 
 /// The kernel's counters and the window that they are added to.
@@ -86,14 +89,17 @@ impl Drainer {
         }
     }
 
-    /// Waits for a drain under way and gives the counting back.
-    pub(crate) async fn into_counting(mut self) -> Result<Box<Counting>, DrainerError> {
-        if let Self::Busy(_) = self {
-            self.finished().await?;
-        }
+    /// Waits for a drain under way, and gives the counting back with that drain's outcome.
+    pub(crate) async fn into_counting(
+        self,
+    ) -> Result<(Box<Counting>, Result<(), DrainerError>), DrainerError> {
         match self {
-            Self::Idle(counting) => Ok(counting),
-            _ => std::future::pending().await,
+            Self::Idle(counting) => Ok((counting, Ok(()))),
+            Self::Busy(handle) => {
+                let (counting, outcome) = handle.await?;
+                Ok((counting, outcome.map(drop)))
+            }
+            Self::Lost => Err(DrainerError::Lost),
         }
     }
 }

@@ -1,14 +1,11 @@
 //! The one-line status on a terminal, while flowwatch counts.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use jiff::Timestamp;
+use terminal_size::terminal_size_of;
 
+use crate::console;
 use crate::observation::{DeviceId, Traffic};
 use crate::store::{BothWays, FlowTable};
-
-/// Erases the line that the cursor is in and goes to its start (ECMA-48 EL).
-const ERASE: &str = "\r\x1b[2K";
 
 /// The line, and what it compares with to show rates.
 pub(crate) struct StatusLine {
@@ -31,42 +28,55 @@ impl StatusLine {
     /// Returns a line that shows itself when standard error is a terminal.
     pub(crate) fn new(started_at: Timestamp) -> Self {
         Self {
-            is_shown: std::io::stderr().is_terminal(),
+            is_shown: console::has_status_line(),
             started_at,
             last: None,
         }
     }
 
-    /// Shows what has been counted. A terminal that is gone is no reason to stop counting.
+    /// Shows what has been counted.
     pub(crate) fn show(&mut self, table: &FlowTable, figures: &StatusFigures) {
         if self.is_shown {
-            let line = self.line(table, figures);
-            let _ = write!(std::io::stderr(), "{ERASE}{line}");
+            // Asked each time, as terminals change their size.
+            let columns = terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0);
+            let parts = self.parts(table, figures);
+            console::show_status(&fitted(&parts, usize::from(columns)));
         }
     }
 
-    /// Takes the line away.
-    pub(crate) fn clear(&self) {
-        if self.is_shown {
-            let _ = write!(std::io::stderr(), "{ERASE}");
-        }
-    }
-
-    fn line(&mut self, table: &FlowTable, figures: &StatusFigures) -> String {
+    /// Returns what there is to say, the most important first.
+    fn parts(&mut self, table: &FlowTable, figures: &StatusFigures) -> [String; 6] {
         let traffic = table.traffic();
         let (since, before) = self.last.unwrap_or((self.started_at, BothWays::default()));
         let seconds = figures.at.duration_since(since).as_secs_f64().max(0.001);
         self.last = Some((figures.at, traffic));
         let (unaccounted, lost) = gaps(table, figures);
-        format!(
-            "{} · {} devices · {} flows · up {} · down {} · unaccounted {unaccounted} · lost {lost}",
+        [
             elapsed(figures.at, self.started_at),
-            figures.devices,
-            table.len(),
-            rate(traffic.up, before.up, seconds),
-            rate(traffic.down, before.down, seconds),
-        )
+            format!("up {}", rate(traffic.up, before.up, seconds)),
+            format!("down {}", rate(traffic.down, before.down, seconds)),
+            format!("unaccounted {unaccounted}"),
+            format!("lost {lost}"),
+            format!("flows {}", table.len()),
+        ]
     }
+}
+
+/// Returns as many whole parts as fit in one row: a row that wraps can't be erased, and a number
+/// that is cut is a wrong one.
+fn fitted(parts: &[String], columns: usize) -> String {
+    let mut line = String::new();
+    for part in parts {
+        let separator = if line.is_empty() { "" } else { " · " };
+        let width = [&line, separator, part].map(|text| text.chars().count());
+        // The last column stays free: a cursor behind it is in the next row on some terminals.
+        if width.iter().sum::<usize>() >= columns {
+            break;
+        }
+        line += separator;
+        line += part;
+    }
+    line
 }
 
 /// Returns the frames in no flow, and what found no room.
@@ -88,13 +98,11 @@ fn gaps(table: &FlowTable, figures: &StatusFigures) -> (u64, u64) {
     (unaccounted, lost)
 }
 
+/// Returns the time since the start as a clock shows it: hours, minutes, seconds.
 fn elapsed(at: Timestamp, started_at: Timestamp) -> String {
     let seconds = u64::try_from(at.duration_since(started_at).as_secs()).unwrap_or(0);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    }
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{hours}:{minutes:02}:{seconds:02}")
 }
 
 /// Returns a rate in bits a second, as links are measured.
@@ -127,11 +135,25 @@ mod tests {
     }
 
     #[test]
-    fn elapsed_time_reads_as_people_say_it() {
+    fn elapsed_time_reads_as_on_a_clock() {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
-        assert_eq!(elapsed(at(59), at(0)), "59 s");
-        assert_eq!(elapsed(at(61), at(0)), "1 min 1 s");
-        assert_eq!(elapsed(at(7260), at(0)), "2 h 1 min");
-        assert_eq!(elapsed(at(0), at(9)), "0 s", "a clock that was set back");
+        assert_eq!(elapsed(at(59), at(0)), "0:00:59");
+        assert_eq!(elapsed(at(61), at(0)), "0:01:01");
+        assert_eq!(elapsed(at(90_061), at(0)), "25:01:01");
+        assert_eq!(
+            elapsed(at(0), at(9)),
+            "0:00:00",
+            "a clock that was set back"
+        );
+    }
+
+    #[test]
+    fn the_line_keeps_whole_parts_and_never_fills_the_row() {
+        let parts = ["0:12:03", "up 999.9 kbit/s", "lost 12"].map(str::to_owned);
+        let whole = "0:12:03 · up 999.9 kbit/s · lost 12";
+        let columns = whole.chars().count();
+        assert_eq!(fitted(&parts, columns + 1), whole);
+        assert_eq!(fitted(&parts, columns), "0:12:03 · up 999.9 kbit/s");
+        assert_eq!(fitted(&parts, 3), "");
     }
 }

@@ -22,12 +22,17 @@ pub(crate) struct HookWatch {
 }
 
 impl HookWatch {
-    /// Begins to watch. `before` holds the interfaces' counters of this moment.
-    pub(crate) fn start(test: SelfTest, before: Vec<Interface>) -> Self {
+    /// Begins to watch.
+    pub(crate) fn new(test: SelfTest) -> Self {
         Self {
             under_way: Some((test, Instant::now() + PATIENCE)),
-            before,
+            before: Vec::new(),
         }
+    }
+
+    /// Compares with these counters of the interfaces, of a moment when all programs were attached.
+    pub(crate) fn compare_with(&mut self, before: Vec<Interface>) {
+        self.before = before;
     }
 
     /// Ends the test when every hook ran or the time is up. Returns what to tell the user.

@@ -1,0 +1,86 @@
+//! What ends the counting: SIGINT, SIGTERM, SIGHUP, or the end of the planned duration.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+/// The end of the counting, to be awaited.
+pub(crate) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    /// A terminal that went away; none where this process was told to outlive it (nohup).
+    hangup: Option<Signal>,
+    deadline: Option<Instant>,
+}
+
+impl Stop {
+    /// Takes the signals from now on: what is attached after this is detached in order.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let hangup = SignalKind::hangup();
+        let hangup = (!is_ignored(hangup, &status)).then(|| signal(hangup));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+            hangup: hangup.transpose().context("listen for SIGHUP")?,
+            deadline: None,
+        })
+    }
+
+    /// Sets the end: so long from now. One beyond all clocks never comes.
+    pub(crate) fn after(&mut self, duration: Option<Duration>) {
+        self.deadline = duration.and_then(|duration| Instant::now().checked_add(duration));
+    }
+
+    /// Waits for the end. May be dropped and called again.
+    pub(crate) async fn requested(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hangup => {}
+            () = deadline => {}
+        }
+    }
+}
+
+/// Returns whether a process of this `/proc/PID/status` ignores the signal.
+fn is_ignored(signal: SignalKind, status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw_value() - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_the_processs_status() {
+        // `nohup sleep 9`, and a plain one, as Linux shows them.
+        let of_nohup = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\nSigCgt:\t0\n";
+        assert!(is_ignored(SignalKind::hangup(), of_nohup));
+        assert!(!is_ignored(SignalKind::interrupt(), of_nohup));
+        assert!(!is_ignored(
+            SignalKind::hangup(),
+            "SigIgn:\t0000000000001000\n"
+        ));
+        assert!(!is_ignored(SignalKind::hangup(), ""));
+    }
+}
