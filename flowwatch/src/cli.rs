@@ -19,7 +19,7 @@ use clap::{
 use crate::{
     format::{FORMATS, FormatEntry},
     kernel::attach::{AttachMode, TcHook},
-    model::Device,
+    model::{Device, FIELDS},
     plan::{
         ATTACH_MODES, Settings, TC_HOOKS, parse_duration, parse_flow_table_size, parse_format,
         parse_interval, parse_word,
@@ -29,6 +29,10 @@ use crate::{
 const EXAMPLES: &str = "\
 Example:
   sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03";
+
+const RUN_USAGE: &str = "\
+flowwatch run --interface <NAME> --device <NAME=MAC> [OPTIONS]
+       flowwatch run --config <FILE> [OPTIONS]";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -77,7 +81,8 @@ pub enum Command {
     ///
     /// Counts until a signal (Ctrl-C) or the end of --duration, then prints the table. Needs root
     /// or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
-    #[command(after_help = RUN_EXAMPLES)]
+    #[command(override_usage = RUN_USAGE, after_help = RUN_EXAMPLES)]
+    #[command(after_long_help = format!("{RUN_EXAMPLES}\n\n{}", described_fields()))]
     Run(RunArgs),
 }
 
@@ -89,7 +94,8 @@ pub struct RunArgs {
     #[arg(short, long = "interface", value_name = "NAME")]
     interfaces: Vec<String>,
 
-    /// A device to count, by a name of your choice and its MAC address. Give it again for more
+    /// A device to count, by a name of your choice and its MAC address, which `ip neigh` on the
+    /// gateway shows. Give it again for more
     /// [example: --device camera=2c:aa:8e:01:02:03]
     #[arg(short, long = "device", value_name = "NAME=MAC")]
     devices: Vec<Device>,
@@ -175,6 +181,17 @@ impl RunArgs {
             _ => log::LevelFilter::Trace,
         }
     }
+}
+
+/// Returns the list of a row's fields, from the one that every format goes by.
+fn described_fields() -> String {
+    let lines = FIELDS
+        .iter()
+        .map(|field| format!("\n  {}: {}", field.name, field.description));
+    format!(
+        "Fields of a row in json, jsonl, csv and markdown:{}",
+        lines.collect::<String>()
+    )
 }
 
 fn format_values() -> impl TypedValueParser<Value = &'static FormatEntry> {
@@ -358,6 +375,9 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("--tc-hook"));
+        let fields = FIELDS.iter().map(|field| field.name);
+        let is_listed = |name| text.contains(&format!("\n  {name}: "));
+        assert!(fields.into_iter().all(is_listed), "{text}");
         let Err(CliError::Usage(text)) = parse(["flowwatch"]) else {
             panic!("no error")
         };

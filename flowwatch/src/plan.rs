@@ -39,7 +39,7 @@ pub const ATTACH_MODES: &[(&str, AttachMode, &str)] = &[
         "native XDP where it costs the forwarding nothing, else tc",
     ),
     ("xdp", AttachMode::Xdp, "native XDP, or an error"),
-    ("tc", AttachMode::Tc, "tc"),
+    ("tc", AttachMode::Tc, "tc, which every interface has"),
 ];
 
 /// Words for the ways to attach tc programs.
