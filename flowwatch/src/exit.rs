@@ -9,6 +9,7 @@ use crate::{
     cli::CliError,
     config::ConfigError,
     geo::GeoError,
+    kernel::interface::InterfaceError,
     kernel::support::{NotPermitted, NotSupported},
     output::OutputError,
     plan::PlanError,
@@ -91,6 +92,10 @@ fn known_status(cause: &(dyn Error + 'static)) -> Option<ExitStatus> {
             _ => Some(ExitStatus::Failed),
         };
     }
+    if let Some(error) = cause.downcast_ref::<InterfaceError>() {
+        // Listing them may fail for reasons that aren't the user's; its cause decides.
+        return (!error.is_of_host()).then_some(ExitStatus::Usage);
+    }
     let is_usage = cause.is::<PlanError>() || cause.is::<ConfigError>() || cause.is::<GeoError>();
     let status = match cause.downcast_ref::<CliError>() {
         Some(CliError::Help(_)) => ExitStatus::Done,
@@ -137,6 +142,10 @@ mod tests {
     fn each_kind_of_error_has_its_status() {
         check(anyhow::anyhow!("anything"), ExitStatus::Failed);
         check(PlanError::NoDevice, ExitStatus::Usage);
+        let bridge = "br0".to_owned();
+        check(InterfaceError::NoPorts(bridge), ExitStatus::Usage);
+        let refused = io::Error::other("refused");
+        check(InterfaceError::Open(refused), ExitStatus::Failed);
         check(CliError::Usage("x".to_owned()), ExitStatus::Usage);
         check(CliError::Help("x".to_owned()), ExitStatus::Done);
         check(

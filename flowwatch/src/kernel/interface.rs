@@ -63,6 +63,15 @@ pub enum InterfaceError {
     },
 }
 
+impl InterfaceError {
+    /// Returns whether the host could not tell its interfaces, rather than the user naming wrong
+    /// ones.
+    #[must_use]
+    pub const fn is_of_host(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Open(_))
+    }
+}
+
 /// Lists the interfaces of this network namespace.
 ///
 /// # Errors
