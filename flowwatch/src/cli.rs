@@ -105,7 +105,7 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Time between two readings of the kernel's counters, at least 50ms [default: 1s]
+    /// Time between two readings of the kernel's counters, at least 10ms [default: 1s]
     /// [example: --interval 500ms]
     #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
     interval: Option<Duration>,
@@ -326,7 +326,7 @@ mod tests {
             "--interval 5",
             "`5` is not a length of time; write a number with a unit: 500ms",
         );
-        check("--interval 1ms", "the least is 50ms");
+        check("--interval 1ms", "the least is 10ms");
         check("--device camera", "write NAME=MAC");
         check(
             "--device camera=2c:aa:8e:*",

@@ -102,6 +102,7 @@ impl Session {
             device_counters: loaded.device_counters,
             table: FlowTable::new(plan.devices.len(), WINDOW_FLOWS),
             devices: plan.devices.len(),
+            epochs: 0,
         };
         Ok(Self {
             presence: Presence::of(&attached.attachments),
@@ -141,6 +142,8 @@ impl Session {
         stop.after(plan.duration);
         let mut ticks = tokio::time::interval(plan.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // The first tick is at once: an epoch that has only begun has nothing to drain.
+        ticks.tick().await;
         loop {
             tokio::select! {
                 () = stop.requested() => return Ok(()),
@@ -216,7 +219,8 @@ impl Session {
         let drained = drain_rest(&mut counting, &clock);
         take_samples(&mut ring.into_inner(), &clock, usize::MAX, &mut names);
         let dropped = samples_dropped(&self.sample_counters);
-        let meta = Meta::new((self.started_at, Timestamp::now()), interfaces, dropped);
+        let span = (self.started_at, Timestamp::now());
+        let meta = Meta::new(span, counting.epochs, interfaces, dropped);
         let (devices, flows) = (&plan.devices[..], &counting.table);
         let sources = Sources {
             devices,

@@ -131,7 +131,7 @@ fn meta() -> Meta {
             built: Some(time("2025-12-01T00:00:00Z")),
             attribution: Some("IP Geolocation by DB-IP (https://db-ip.com)"),
         }],
-        ..Meta::new(span, vec![interface], 0)
+        ..Meta::new(span, 300, vec![interface], 0)
     }
 }
 

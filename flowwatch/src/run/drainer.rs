@@ -33,6 +33,8 @@ pub(crate) struct Counting {
     pub(crate) device_counters: PerCpuArray<MapData, DeviceCounters>,
     pub(crate) table: FlowTable,
     pub(crate) devices: usize,
+    /// Epochs drained so far.
+    pub(crate) epochs: u64,
 }
 
 impl Counting {
@@ -45,6 +47,7 @@ impl Counting {
             self.table
                 .set_device_totals(device, read.map_err(DrainerError::Totals)?);
         }
+        self.epochs += 1;
         Ok(flows)
     }
 }

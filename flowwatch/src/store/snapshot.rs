@@ -36,6 +36,8 @@ pub struct Meta {
     /// When the counts were last drained.
     #[serde(serialize_with = "time")]
     pub ended_at: Timestamp,
+    /// Epochs drained.
+    pub epochs: u64,
     /// The interfaces, and how the programs were attached to them.
     pub interfaces: Vec<AttachedInterface>,
     /// The databases that places are from; `join` fills it.
@@ -156,6 +158,7 @@ impl Meta {
     #[must_use]
     pub fn new(
         (started_at, ended_at): (Timestamp, Timestamp),
+        epochs: u64,
         interfaces: Vec<AttachedInterface>,
         samples_dropped: u64,
     ) -> Self {
@@ -163,6 +166,7 @@ impl Meta {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at,
             ended_at,
+            epochs,
             interfaces,
             databases: Vec::new(),
             losses: Losses {
