@@ -32,3 +32,5 @@ pub mod traffic;
 
 pub mod camera;
 pub mod lab;
+
+pub mod flowwatch;

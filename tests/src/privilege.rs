@@ -5,8 +5,11 @@
 //! once, in its CI's own configuration.
 
 use std::fmt;
+use std::path::Path;
 
 use anyhow::{Result, bail};
+
+use crate::flowwatch::PROGRAM;
 
 /// Something that a test can't do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub enum Need {
     Program(&'static str),
     /// A kind of link that the kernel can make, as `ip link add type` names it (`vlan`, `bond`).
     LinkType(&'static str),
+    /// flowwatch itself, where `FLOWWATCH_BIN` says that it is.
+    Flowwatch,
 }
 
 /// Why a test was skipped.
@@ -32,6 +37,10 @@ impl fmt::Display for NotSupported {
             Need::Root => write!(f, "not root"),
             Need::Program(name) => write!(f, "no program `{name}`"),
             Need::LinkType(name) => write!(f, "the kernel has no links of type `{name}`"),
+            Need::Flowwatch => write!(
+                f,
+                "{PROGRAM} names no program; run `cargo xtask test --only live`"
+            ),
         }
     }
 }
@@ -72,5 +81,6 @@ fn is_met(need: Need) -> bool {
             std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
         }
         Need::LinkType(kind) => crate::link::can_make(kind),
+        Need::Flowwatch => std::env::var_os(PROGRAM).is_some_and(|path| Path::new(&path).is_file()),
     }
 }

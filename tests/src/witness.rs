@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::AddAssign;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -62,17 +63,23 @@ impl Heard {
     pub fn total(&self) -> UpDown {
         let mut total = UpDown::default();
         for remote in self.remotes.values() {
-            total.up.add(remote.up.packets, remote.up.octets);
-            total.down.add(remote.down.packets, remote.down.octets);
+            total += *remote;
         }
         total
     }
 }
 
-impl Traffic {
-    fn add(&mut self, packets: u64, octets: u64) {
-        self.packets += packets;
-        self.octets += octets;
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.octets += other.octets;
+    }
+}
+
+impl AddAssign for UpDown {
+    fn add_assign(&mut self, other: Self) {
+        self.up += other.up;
+        self.down += other.down;
     }
 }
 
@@ -180,7 +187,7 @@ impl Heard {
             &mut remote.down
         };
         let (packets, octets) = ip.on_wire(segment.into());
-        way.add(packets, octets);
+        *way += Traffic { packets, octets };
     }
 }
 

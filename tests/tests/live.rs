@@ -3,17 +3,15 @@
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use flowwatch_tests::flowwatch::PROGRAM;
 use flowwatch_tests::privilege::{Need, granted};
 
 /// Runs the demo, which fails when flowwatch and the lab's witness differ by one octet.
 fn check(attach: &str) -> Result<()> {
-    if !granted(&[Need::Root, Need::Program("dnsmasq")])? {
+    if !granted(&[Need::Root, Need::Program("dnsmasq"), Need::Flowwatch])? {
         return Ok(());
     }
-    let Ok(program) = std::env::var("FLOWWATCH_BIN") else {
-        eprintln!("skipped: FLOWWATCH_BIN names no program; run `cargo xtask test --only live`");
-        return Ok(());
-    };
+    let program = std::env::var(PROGRAM)?;
     let output = Command::new(env!("CARGO_BIN_EXE_demo"))
         .args([&program, attach])
         .output()?;
