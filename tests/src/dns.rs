@@ -3,6 +3,8 @@
 //!
 //! Messages (RFC 1035) are written and read by hand here, apart from flowwatch's own parser.
 
+pub mod answer;
+
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
 pub use self::document::{
-    Attached, Device, Difference, Direction, Document, Flow, FlowKey, Losses, Meta, Unaccounted,
-    UnaccountedKey,
+    Attached, Device, Difference, Direction, Document, Flow, FlowKey, Losses, Meta, Names,
+    Unaccounted, UnaccountedKey,
 };
 use crate::link::Mac;
 use crate::namespace::Namespace;
@@ -47,6 +47,7 @@ impl fmt::Display for Attach {
 /// A command line of `flowwatch run` under construction.
 #[derive(Clone, Debug)]
 pub struct Run {
+    starter: Vec<String>,
     program: String,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
@@ -63,6 +64,7 @@ impl Run {
     #[must_use]
     pub fn of(program: &str) -> Self {
         Self {
+            starter: Vec::new(),
             program: program.to_owned(),
             arguments: vec!["run".to_owned()],
             variables: Vec::new(),
@@ -95,6 +97,14 @@ impl Run {
         self
     }
 
+    /// Has another program start it, which gets its words and then flowwatch's: `setpriv …`,
+    /// `sh -c 'exec "$@"' sh`.
+    #[must_use]
+    pub fn through(mut self, words: &[&str]) -> Self {
+        self.starter = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Sets a variable of the program's environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
@@ -122,9 +132,12 @@ impl Run {
         Ended::of(&self.spawn(namespace)?)
     }
 
-    fn command(&self, namespace: &Namespace) -> Command {
-        let mut command = namespace.command(&self.program);
-        command.args(&self.arguments);
+    /// Returns the command that starts the program inside `namespace`.
+    #[must_use]
+    pub fn command(&self, namespace: &Namespace) -> Command {
+        let mut words = self.starter.iter().chain([&self.program]);
+        let mut command = namespace.command(words.next().unwrap_or(&self.program));
+        command.args(words).args(&self.arguments);
         for (name, value) in &self.variables {
             command.env(name, value);
         }

@@ -67,19 +67,19 @@ pub(super) fn totals(device: &DeviceSummary) -> Vec<String> {
         traffic(device.up.octets, device.up.packets),
         traffic(device.down.octets, device.down.packets)
     )];
-    lines.extend(overflow(device));
+    let DeviceSummary { up, down, .. } = device;
+    if has_overflow(device) {
+        lines.push(format!(
+            "Of these, up {} and down {} are in no flow, as a table of flows was full.",
+            traffic(up.overflow_octets, up.overflow_packets),
+            traffic(down.overflow_octets, down.overflow_packets)
+        ));
+    }
     lines
 }
 
-fn overflow(device: &DeviceSummary) -> Option<String> {
-    let DeviceSummary { up, down, .. } = device;
-    (up.overflow_packets + down.overflow_packets > 0).then(|| {
-        format!(
-            "Up {} and down {} of all are in no flow, as a table of flows was full.",
-            traffic(up.overflow_octets, up.overflow_packets),
-            traffic(down.overflow_octets, down.overflow_packets)
-        )
-    })
+const fn has_overflow(device: &DeviceSummary) -> bool {
+    device.up.overflow_packets > 0 || device.down.overflow_packets > 0
 }
 
 fn traffic(octets: u64, packets: u64) -> String {
@@ -204,7 +204,9 @@ pub fn findings(snapshot: &Snapshot) -> Vec<String> {
         } else if !device.conserved {
             lines.push(format!("{name}: {}", conservation(snapshot, device)));
         }
-        lines.extend(overflow(device).map(|line| format!("{name}: {line}")));
+        if has_overflow(device) {
+            lines.push(format!("{name}: {}", totals(device).join(" ")));
+        }
     }
     lines.extend(losses(&snapshot.meta));
     lines
@@ -282,8 +284,9 @@ mod tests {
         };
         snapshot.devices.push(unseen);
         let expected = [
-            "camera: Up 60 octets in 1 packet and down 0 octets in 0 packets of all are in no \
-             flow, as a table of flows was full.",
+            "camera: Up 1,239,407 octets (1.18 MiB) in 1,240 packets; down 46,196 octets (45.11 \
+             KiB) in 912 packets. Of these, up 60 octets in 1 packet and down 0 octets in 0 \
+             packets are in no flow, as a table of flows was full.",
             "plug: No frame of this device was seen: check its MAC address, and that it is behind \
              this interface.",
             "2 payload samples found no room: names may be missing.",

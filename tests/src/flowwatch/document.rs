@@ -58,6 +58,8 @@ pub struct Meta {
     pub interfaces: Vec<Attached>,
     /// What found no room.
     pub losses: Losses,
+    /// What became of the payload samples.
+    pub names: Names,
 }
 
 /// How the programs were attached to an interface.
@@ -86,6 +88,27 @@ pub struct Losses {
     pub names_turned_away: u64,
     /// Places.
     pub places_unreadable: u64,
+}
+
+/// What became of the payload samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Names {
+    /// All of them.
+    pub samples: u64,
+    /// Read to their end.
+    pub understood: u64,
+    /// Read to where they were cut.
+    pub cut: u64,
+    /// Contradicting themselves.
+    pub malformed: u64,
+    /// With nothing to say.
+    pub nameless: u64,
+    /// Addresses of a blocker's.
+    pub blocked: u64,
+    /// Bindings that gave way.
+    pub turned_away: u64,
+    /// Bindings held.
+    pub bindings: u64,
 }
 
 /// A device's sums.
