@@ -162,6 +162,9 @@ impl Session {
                     let names = &mut self.names;
                     if take_samples(ring.get_inner_mut(), &self.clock, SAMPLES_A_TURN, names) {
                         ring.clear_ready();
+                    } else {
+                        // Clocks and signals are looked at only in between.
+                        tokio::task::yield_now().await;
                     }
                 }
                 logged = readable(&mut self.kernel_log) => {
