@@ -180,6 +180,11 @@ impl Flowwatch {
         &self.process
     }
 
+    /// Waits for its end.
+    pub fn wait(&self) -> Result<Ended> {
+        Ended::of(&self.process)
+    }
+
     /// Ends it as Ctrl-C does and waits for its end.
     pub fn interrupt(self) -> Result<Ended> {
         self.process.signal(Signal::SIGINT)?;
