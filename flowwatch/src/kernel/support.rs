@@ -24,11 +24,30 @@ pub struct NotPermitted {
     pub attempt: String,
 }
 
-/// Returns whether an error number means that privileges are missing. `EACCES` isn't one of them:
-/// it is the verifier's answer to a program that it refuses.
+/// Capabilities by their numbers (include/uapi/linux/capability.h).
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+
+/// Returns whether an error number means that privileges are missing. `EACCES` is the verifier's
+/// answer to a program that it refuses: for what it is, or for want of `CAP_PERFMON`.
 #[must_use]
 pub fn is_not_permitted(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EPERM)
+    match error.raw_os_error() {
+        Some(libc::EPERM) => true,
+        Some(libc::EACCES) => {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+            lacks_perfmon(&status)
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether a process of this `/proc/PID/status` has neither `CAP_PERFMON` nor what includes
+/// it.
+fn lacks_perfmon(status: &str) -> bool {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    effective.is_some_and(|held| held & (1 << CAP_PERFMON | 1 << CAP_SYS_ADMIN) == 0)
 }
 
 /// Returns the first I/O error in an error's chain of causes.
@@ -42,4 +61,19 @@ pub fn io_error_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&
         current = cause.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_from_the_processs_status() {
+        // Root's, CAP_BPF with CAP_NET_ADMIN, the same with CAP_PERFMON, and CAP_SYS_ADMIN.
+        assert!(!lacks_perfmon("CapPrm:\t0\nCapEff:\t000001ffffffffff\n"));
+        assert!(lacks_perfmon("CapEff:\t0000008000001000\n"));
+        assert!(!lacks_perfmon("CapEff:\t000000c000001000\n"));
+        assert!(!lacks_perfmon("CapEff:\t0000000000200000\n"));
+        assert!(!lacks_perfmon(""), "unknown is not missing");
+    }
 }
