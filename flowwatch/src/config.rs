@@ -122,6 +122,13 @@ pub fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {
         }
     };
     let table = DeTable::parse(text).map_err(content)?;
+    if let Some(span) = single_device(table.get_ref()) {
+        return Err(ConfigError::Content {
+            path: path.to_owned(),
+            line: line_of(text, Some(span)),
+            message: "a device is one of a list; write [[device]] for each".to_owned(),
+        });
+    }
     if let Some((key, span, known)) = unknown_key(table.get_ref()) {
         return Err(ConfigError::UnknownKey {
             path: path.to_owned(),
@@ -133,6 +140,12 @@ pub fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {
     let file: File = toml::from_str(text).map_err(content)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok(file.into_settings(folder))
+}
+
+/// Returns where `device` is a table, as one bracket too few makes it.
+fn single_device(table: &DeTable<'_>) -> Option<Range<usize>> {
+    let device = table.get("device")?;
+    device.get_ref().is_table().then(|| device.span())
 }
 
 fn unknown_key(table: &DeTable<'_>) -> Option<(String, Range<usize>, &'static [&'static str])> {
@@ -378,6 +391,10 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.starts_with("`/etc/fw.toml`, line 2: "), "{error}");
+        check_refusal(
+            "[device]\nname = 'a'\nmac = '2c:aa:8e:01:02:03'\n",
+            "`/etc/fw.toml`, line 1: a device is one of a list; write [[device]] for each",
+        );
         let error = parse_text("[[device]]\nname = 'a'\n")
             .unwrap_err()
             .to_string();
