@@ -108,13 +108,20 @@ fn known_status(cause: &(dyn Error + 'static)) -> Option<ExitStatus> {
     Some(status)
 }
 
+/// Characters that a cause may have: the verifier's can go on for pages, which `-vv` shows.
+const MAX_CAUSE: usize = 300;
+
 /// Returns an error's causes as one sentence: `attempt: cause: its cause`.
 #[must_use]
 pub fn sentence_of(error: &anyhow::Error) -> String {
     let mut sentence = String::new();
     for cause in error.chain() {
         let text = cause.to_string();
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((end, _)) = text.char_indices().nth(MAX_CAUSE) {
+            text.truncate(end);
+            text += " …";
+        }
         // Some types put their source's words into their own.
         if !text.is_empty() && !sentence.contains(&text) {
             let separator = if sentence.is_empty() { "" } else { ": " };
@@ -207,6 +214,12 @@ mod tests {
             sentence_of(&error),
             "count on `x`: open `x`: no such device"
         );
+    }
+
+    #[test]
+    fn a_cause_that_goes_on_for_pages_is_cut() {
+        let error = anyhow::anyhow!("é".repeat(9999)).context("load");
+        assert_eq!(sentence_of(&error), format!("load: {} …", "é".repeat(300)));
     }
 
     #[test]

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         _ => status_of(&error),
     };
     if status != ExitStatus::Done {
+        log::debug!("{error:?}");
         console::tell(&sentence_of(&error));
     }
     status.into()
