@@ -56,9 +56,9 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
         _ => Surface::PLAIN,
     });
     if !plan.format.tells_findings {
-        format::findings(&snapshot)
-            .iter()
-            .for_each(|finding| console::tell(finding));
+        for finding in format::findings(&snapshot) {
+            console::tell(&finding);
+        }
     }
     let written = output.write(
         &|out| document.write(&snapshot, out),

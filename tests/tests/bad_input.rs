@@ -166,7 +166,7 @@ fn a_configuration_that_cannot_be_used_is_told_with_its_place() -> Result<()> {
     of(Path::new("/dev/zero"), &[], &["too large"])?;
     of(Path::new("/nowhere/fw.toml"), &[], &["No such file"])?;
     // Who may read every file has to give that right away first.
-    fs::set_permissions(&path, Permissions::from_mode(0))?;
+    fs::set_permissions(&path, Permissions::from_mode(0o000))?;
     let nobody = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
     of(&path, &nobody, &["Permission denied"])
 }

@@ -85,18 +85,19 @@ fn documents() -> Result<Vec<String>> {
 
 /// Splits a CSV document into records (RFC 4180).
 fn records_of(csv: &str) -> Vec<Vec<String>> {
-    let mut records = vec![vec![String::new()]];
+    let (mut records, mut record, mut cell) = (Vec::new(), Vec::new(), String::new());
     let mut is_quoted = false;
     for character in csv.replace("\r\n", "\n").chars() {
-        let record = records.last_mut().expect("there is always one");
         match character {
             '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => record.push(String::new()),
-            '\n' if !is_quoted => records.push(vec![String::new()]),
-            other => record.last_mut().expect("there is always one").push(other),
+            ',' if !is_quoted => record.push(std::mem::take(&mut cell)),
+            '\n' if !is_quoted => {
+                record.push(std::mem::take(&mut cell));
+                records.push(std::mem::take(&mut record));
+            }
+            other => cell.push(other),
         }
     }
-    records.pop();
     records
 }
 
@@ -169,6 +170,17 @@ fn check_json(json: &str) -> Result<()> {
     Ok(())
 }
 
+fn check_table(table: &str) -> Result<()> {
+    for (_, address, name) in NAMES {
+        let address = IpAddr::from(address).to_string();
+        // A name's own separator is escaped in the fields alone: a cell holds one name.
+        let name = name.replace(r"\x7c", "|");
+        let is_shown = |line: &str| line.contains(&address) && line.contains(&name);
+        ensure!(table.lines().any(is_shown), "{name} in {table}");
+    }
+    Ok(())
+}
+
 #[test]
 fn strangers_names_stay_names_in_every_format() -> Result<()> {
     if !is_possible()? {
@@ -188,7 +200,7 @@ fn strangers_names_stay_names_in_every_format() -> Result<()> {
             "markdown" => check_markdown(&document),
             "json" => check_json(&document),
             "jsonl" => check_lines(&document),
-            _ => Ok(ensure!(document.contains(r"\027[31mred"), "{document}")),
+            _ => check_table(&document),
         }
         .with_context(|| format.name)?;
     }

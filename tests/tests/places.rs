@@ -32,7 +32,7 @@ fn octets_of(ip_version: IpVersion, networks: &[(&str, Value)]) -> Result<Vec<u8
     let mut database = Database::default();
     database.metadata.binary_format_major_version = 2;
     database.metadata.ip_version = ip_version;
-    database.metadata.database_type = "test".to_owned();
+    "test".clone_into(&mut database.metadata.database_type);
     database.metadata.build_epoch = 1_709_208_000;
     for (network, record) in networks {
         let record = database.insert_value(record)?;
