@@ -273,9 +273,8 @@ fn open_kernel_log(ebpf: &mut Ebpf) -> anyhow::Result<Option<AsyncFd<KernelLog>>
         return Ok(None);
     }
     let log = kernel::log::open(ebpf).context("open the programs' log")?;
-    Ok(Some(
-        kernel::log::watch(log).context("watch the programs' log")?,
-    ))
+    let log = log.map(kernel::log::watch).transpose();
+    log.context("watch the programs' log")
 }
 
 /// Takes in the names in the ring's samples; returns whether none is left.

@@ -293,6 +293,20 @@ fn a_reader_that_leaves_is_no_failure_and_a_deaf_standard_error_no_panic() -> Re
 }
 
 #[test]
+fn whoever_wants_to_know_more_is_told_more_and_gets_the_same_document() -> Result<()> {
+    if !is_possible()? {
+        return Ok(());
+    }
+    for verbose in ["-v", "-vv", "-vvv"] {
+        let ended = written(&[], &["--format", "json", verbose])?;
+        ensure!(ended.status == Some(0), "{verbose}: {}", ended.errors);
+        let flows = Document::parse(&ended.output)?.flows.len();
+        ensure!(flows == 64, "{verbose}: {flows} flows");
+    }
+    Ok(())
+}
+
+#[test]
 fn flows_alone_come_with_what_was_missed_beside_them() -> Result<()> {
     if !is_possible()? {
         return Ok(());

@@ -11,12 +11,16 @@ use tokio::io::unix::AsyncFd;
 /// The programs' log messages.
 pub type KernelLog = EbpfLogger<&'static dyn ::log::Log>;
 
-/// Starts reading the programs' log messages.
+/// Starts reading the programs' log messages; nothing where the programs have none.
 ///
 /// # Errors
-/// aya-log's error when the object has no log map.
-pub fn open(ebpf: &mut Ebpf) -> Result<KernelLog, aya_log::Error> {
-    EbpfLogger::init(ebpf)
+/// aya-log's error.
+pub fn open(ebpf: &mut Ebpf) -> Result<Option<KernelLog>, aya_log::Error> {
+    match EbpfLogger::init(ebpf) {
+        Ok(log) => Ok(Some(log)),
+        Err(aya_log::Error::MapNotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the log as something whose messages can be awaited.
