@@ -222,6 +222,17 @@ mod tests {
     }
 
     #[test]
+    fn packets_up_and_down_come_together() {
+        let snapshot = sample::snapshot();
+        let shown = |columns| {
+            let text = written(&snapshot, Some(columns));
+            ["UP PACKETS", "DOWN PACKETS"].map(|title| text.contains(title))
+        };
+        assert!((100..260).all(|columns| shown(columns)[0] == shown(columns)[1]));
+        assert_eq!((shown(150), shown(260)), ([false; 2], [true; 2]));
+    }
+
+    #[test]
     fn a_device_that_was_not_seen_says_what_to_check() {
         let mut snapshot = sample::snapshot();
         snapshot.flows.clear();

@@ -62,6 +62,9 @@ impl StatusLine {
     }
 }
 
+/// Columns that stay free: the cursor's, and those of the `^C` that a terminal shows beside it.
+const SPARE_COLUMNS: usize = 3;
+
 /// Returns as many whole parts as fit in one row: a row that wraps can't be erased, and a number
 /// that is cut is a wrong one.
 fn fitted(parts: &[String], columns: usize) -> String {
@@ -69,8 +72,7 @@ fn fitted(parts: &[String], columns: usize) -> String {
     for part in parts {
         let separator = if line.is_empty() { "" } else { " · " };
         let width = [&line, separator, part].map(|text| text.chars().count());
-        // The last column stays free: a cursor behind it is in the next row on some terminals.
-        if width.iter().sum::<usize>() >= columns {
+        if width.iter().sum::<usize>() + SPARE_COLUMNS > columns {
             break;
         }
         line += separator;
@@ -152,8 +154,8 @@ mod tests {
         let parts = ["0:12:03", "up 999.9 kbit/s", "lost 12"].map(str::to_owned);
         let whole = "0:12:03 · up 999.9 kbit/s · lost 12";
         let columns = whole.chars().count();
-        assert_eq!(fitted(&parts, columns + 1), whole);
-        assert_eq!(fitted(&parts, columns), "0:12:03 · up 999.9 kbit/s");
+        assert_eq!(fitted(&parts, columns + 3), whole);
+        assert_eq!(fitted(&parts, columns + 2), "0:12:03 · up 999.9 kbit/s");
         assert_eq!(fitted(&parts, 3), "");
     }
 }

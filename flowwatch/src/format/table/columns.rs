@@ -28,8 +28,8 @@ pub(super) enum Need {
     Whole,
     /// Always there; broken at spaces, down to this width.
     Wraps(usize),
-    /// There when it fits.
-    Extra,
+    /// There when it fits, together with the others of its number.
+    Extra(u8),
 }
 
 /// A column of the wide layout.
@@ -51,7 +51,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column("NAME", (Align::Left, Need::Whole), names, |_| {
         "total".to_owned()
     }),
-    column("VIA", (Align::Left, Need::Extra), via, blank),
+    column("VIA", (Align::Left, Need::Extra(0)), via, blank),
     column("ADDRESS", (Align::Left, Need::Whole), address, blank),
     column("WHERE", (Align::Left, Need::Wraps(14)), place, blank),
     column(
@@ -69,17 +69,17 @@ pub(super) const COLUMNS: &[Column] = &[
     }),
     column(
         "UP PACKETS",
-        (Align::Right, Need::Extra),
+        (Align::Right, Need::Extra(1)),
         |record| grouped(record.up.packets),
         |device| grouped(device.up.packets),
     ),
     column(
         "DOWN PACKETS",
-        (Align::Right, Need::Extra),
+        (Align::Right, Need::Extra(1)),
         |record| grouped(record.down.packets),
         |device| grouped(device.down.packets),
     ),
-    column("SINCE", (Align::Left, Need::Extra), since, blank),
+    column("SINCE", (Align::Left, Need::Extra(2)), since, blank),
 ];
 
 const fn column(

@@ -131,14 +131,14 @@ impl Cells {
         let text = &self.texts[row];
         match self.column.need {
             Need::Wraps(_) => wrapped(text, columns),
-            Need::Whole | Need::Extra => text.split('\n').map(str::to_owned).collect(),
+            Need::Whole | Need::Extra(_) => text.split('\n').map(str::to_owned).collect(),
         }
     }
 }
 
 /// Returns a width for each column that is shown, or nothing where those that must be don't fit.
 fn chosen_widths(all: &[Cells], columns: Option<usize>) -> Option<Vec<Option<usize>>> {
-    let is_extra = |cells: &Cells| cells.column.need == Need::Extra;
+    let is_extra = |cells: &Cells| matches!(cells.column.need, Need::Extra(_));
     let must = all.iter().filter(|cells| !is_extra(cells));
     let natural: usize = must
         .clone()
@@ -164,17 +164,26 @@ fn chosen_widths(all: &[Cells], columns: Option<usize>) -> Option<Vec<Option<usi
     if excess > 0 {
         return None;
     }
-    for (cells, width) in all
-        .iter()
-        .zip(&mut widths)
-        .filter(|(cells, _)| is_extra(cells))
-    {
-        let natural = cells.natural_width();
-        if natural + GAP > spare {
+    add_extras(all, &mut widths, spare);
+    Some(widths)
+}
+
+/// Gives widths to the columns that are nice to have, group by group, while they fit.
+fn add_extras(all: &[Cells], widths: &mut [Option<usize>], mut spare: usize) {
+    for group in 0.. {
+        let mut extras: Vec<_> = all
+            .iter()
+            .zip(&mut *widths)
+            .filter(|(cells, _)| cells.column.need == Need::Extra(group))
+            .collect();
+        let wanted = |(cells, _): &(&Cells, &mut Option<usize>)| cells.natural_width() + GAP;
+        let wanted: usize = extras.iter().map(wanted).sum();
+        if extras.is_empty() || wanted > spare {
             break;
         }
-        spare -= natural + GAP;
-        *width = Some(natural);
+        spare -= wanted;
+        for (cells, width) in &mut extras {
+            **width = Some(cells.natural_width());
+        }
     }
-    Some(widths)
 }
