@@ -36,6 +36,9 @@ pub struct Generator {
 pub struct Sent {
     /// How often the kernel accepted each frame, in the order of the frames given.
     pub per_frame: Vec<u64>,
+    /// How often the interface refused each frame, which was then sent again: its peer had no room.
+    /// Such a frame has passed the interface's own egress hooks, and nothing beyond.
+    pub refused: Vec<u64>,
     /// From the first to the last.
     pub elapsed: Duration,
 }
@@ -109,6 +112,7 @@ impl Generator {
         let mut batch = SendBatch::new(frames.iter().map(prefaced).collect(), slots);
         let start = Instant::now();
         let mut sent = 0_u64;
+        let mut refused = vec![0; frames.len()];
         while goes_on(sent) {
             let first = (sent % slots as u64) as usize;
             let due = self
@@ -120,24 +124,40 @@ impl Generator {
                 thread::sleep(self.wait(start, sent));
                 continue;
             }
-            sent += self.send_some(&mut batch, first, count)? as u64;
+            sent += self.send_some(&mut batch, first, count, &mut refused)? as u64;
         }
         Ok(Sent {
             per_frame: shares(sent, frames.len() as u64),
+            refused,
             elapsed: start.elapsed(),
         })
     }
 
     /// Sends at least one frame; returns how many.
-    fn send_some(&self, batch: &mut SendBatch, first: usize, count: usize) -> Result<usize> {
+    fn send_some(
+        &self,
+        batch: &mut SendBatch,
+        first: usize,
+        count: usize,
+        refused: &mut [u64],
+    ) -> Result<usize> {
+        let frames = refused.len();
         let mut refused_since = None;
         loop {
             match self.socket.send(batch, first, count) {
-                Ok(sent @ 1..) => return Ok(sent),
+                Ok(sent @ 1..) => {
+                    // One refusal ends a batch; the call doesn't say for what reason.
+                    if sent < count {
+                        refused[(first + sent) % frames] += 1;
+                    }
+                    return Ok(sent);
+                }
                 Ok(0) => bail!("sendmmsg sent nothing and did not say why"),
                 Err(error) => {
                     // A full queue or ring dropped the frame: it never left, so it is sent again.
-                    ensure_passing(error)?;
+                    if ensure_passing(error)? == Errno::ENOBUFS {
+                        refused[first % frames] += 1;
+                    }
                     let since = *refused_since.get_or_insert_with(Instant::now);
                     ensure!(
                         since.elapsed() < REFUSED_TIMEOUT,
@@ -168,10 +188,10 @@ impl Generator {
     }
 }
 
-fn ensure_passing(error: io::Error) -> Result<()> {
+fn ensure_passing(error: io::Error) -> Result<Errno> {
     let errno = error.raw_os_error().map(Errno::from_raw);
     match errno {
-        Some(Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM) => Ok(()),
+        Some(errno @ (Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM)) => Ok(errno),
         _ => Err(error).context("send frames"),
     }
 }

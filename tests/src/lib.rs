@@ -34,3 +34,7 @@ pub mod camera;
 pub mod lab;
 
 pub mod flowwatch;
+
+pub mod ledger;
+pub mod specimen;
+pub mod volley;

@@ -13,8 +13,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::namespace::Namespace;
 
-/// How long a link may take to become able to send.
-const UP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a link may take to become able to send, or to take in what was sent.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A MAC address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,15 +103,10 @@ pub fn can_make(kind: &str) -> bool {
     let Ok(scratch) = Namespace::new("scratch") else {
         return false;
     };
-    let extra = if kind == "vlan" {
-        "link parent0 name probe0 type vlan id 1"
-    } else {
-        ""
-    };
-    let probe = if extra.is_empty() {
-        format!("name probe0 type {kind}")
-    } else {
-        extra.to_owned()
+    let probe = match kind {
+        "vlan" => "link parent0 name probe0 type vlan id 1".to_owned(),
+        "macvlan" => "link parent0 name probe0 type macvlan".to_owned(),
+        kind => format!("name probe0 type {kind}"),
     };
     scratch
         .ip(&format!(
@@ -213,6 +208,21 @@ pub struct Statistics {
     pub tx_dropped: u64,
 }
 
+impl Statistics {
+    /// What was counted since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            rx_packets: self.rx_packets - earlier.rx_packets,
+            rx_octets: self.rx_octets - earlier.rx_octets,
+            tx_packets: self.tx_packets - earlier.tx_packets,
+            tx_octets: self.tx_octets - earlier.tx_octets,
+            rx_dropped: self.rx_dropped - earlier.rx_dropped,
+            tx_dropped: self.tx_dropped - earlier.tx_dropped,
+        }
+    }
+}
+
 /// Reads an interface's counters.
 pub fn statistics(namespace: &Namespace, interface: &str) -> Result<Statistics> {
     let link = show(namespace, interface)?;
@@ -230,6 +240,39 @@ pub fn statistics(namespace: &Namespace, interface: &str) -> Result<Statistics> 
     })
 }
 
+/// Waits until an interface has received `packets` in all.
+pub fn await_received(namespace: &Namespace, interface: &str, packets: u64) -> Result<()> {
+    await_condition(
+        || Ok(statistics(namespace, interface)?.rx_packets >= packets),
+        || format!("`{interface}` does not receive {packets} packets"),
+    )
+}
+
+/// Waits until every CPU has emptied its queue of received frames, in which a veth without NAPI
+/// leaves them after having counted them.
+pub fn await_backlog() -> Result<()> {
+    /// The column of `/proc/net/softnet_stat` (net/core/net-procfs.c, since Linux 5.10).
+    const LENGTH: usize = 11;
+    let is_empty = || {
+        let text = std::fs::read_to_string("/proc/net/softnet_stat")?;
+        let lengths = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(LENGTH));
+        Ok(lengths.into_iter().all(|length| length == "00000000"))
+    };
+    await_condition(is_empty, || "the CPUs' queues stay full".to_owned())
+}
+
+/// Asks until the answer is yes: the kernel tells of none of these events.
+fn await_condition(holds: impl Fn() -> Result<bool>, complaint: impl Fn() -> String) -> Result<()> {
+    let deadline = Instant::now() + TIMEOUT;
+    while !holds()? {
+        ensure!(Instant::now() < deadline, "{}", complaint());
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
 fn show(namespace: &Namespace, interface: &str) -> Result<serde_json::Value> {
     let text = namespace.run("ip", &["-json", "-stats", "link", "show", "dev", interface])?;
     let mut links: serde_json::Value = serde_json::from_str(&text).context("read `ip -json`")?;
@@ -240,19 +283,10 @@ fn show(namespace: &Namespace, interface: &str) -> Result<serde_json::Value> {
 /// queue, has given it a queue. Asking for the link makes newer kernels run that work at once; on
 /// older ones the question is repeated.
 fn await_up(namespace: &Namespace, interface: &str) -> Result<()> {
-    let deadline = Instant::now() + UP_TIMEOUT;
-    loop {
-        let link = show(namespace, interface)?;
-        if link["operstate"] == "UP" {
-            return Ok(());
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "`{interface}` in `{}` stays down",
-            namespace.name()
-        );
-        thread::sleep(Duration::from_millis(2));
-    }
+    await_condition(
+        || Ok(show(namespace, interface)?["operstate"] == "UP"),
+        || format!("`{interface}` in `{}` stays down", namespace.name()),
+    )
 }
 
 #[cfg(test)]

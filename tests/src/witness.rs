@@ -19,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::link::Mac;
 use crate::namespace::Namespace;
 use crate::packet_socket::{Hearing, PacketSocket, ReceiveBatch};
+use crate::specimen::Way;
 
 /// Octets of a frame that the witness keeps: its headers.
 const HEADERS_LENGTH: usize = 512;
@@ -50,6 +51,8 @@ pub struct UpDown {
 pub struct Heard {
     /// By remote address.
     pub remotes: BTreeMap<IpAddr, UpDown>,
+    /// Aggregates among its frames, up and down: each counts as the packets that it stands for.
+    pub aggregates: [u64; 2],
     /// Frames of the device that are not IP, such as ARP.
     pub other_frames: u64,
     /// Frames that the kernel had no room to queue for the witness: unless this is 0, its counts
@@ -66,6 +69,16 @@ impl Heard {
             total += *remote;
         }
         total
+    }
+}
+
+impl UpDown {
+    /// One direction.
+    pub fn way(&mut self, way: Way) -> &mut Traffic {
+        match way {
+            Way::Up => &mut self.up,
+            Way::Down => &mut self.down,
+        }
     }
 }
 
@@ -181,13 +194,10 @@ impl Heard {
             .remotes
             .entry(if is_up { destination } else { source })
             .or_default();
-        let way = if is_up {
-            &mut remote.up
-        } else {
-            &mut remote.down
-        };
+        let way = if is_up { Way::Up } else { Way::Down };
         let (packets, octets) = ip.on_wire(segment.into());
-        *way += Traffic { packets, octets };
+        *remote.way(way) += Traffic { packets, octets };
+        self.aggregates[way as usize] += u64::from(segment != 0);
     }
 }
 
