@@ -14,7 +14,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{SndBuf, UdpGsoSegment};
+use nix::unistd::Pid;
 
 use crate::namespace::Namespace;
 
@@ -23,6 +27,10 @@ pub const REQUEST_HEADER: u64 = 16;
 /// How long one step of an exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const CHUNK: usize = 64 << 10;
+/// Octets that a TCP sender may have on the way; the kernel takes them twice, for its own overhead.
+/// Below what the shortest queue on the way holds, the 256 packets of a veth with NAPI: TCP grows
+/// until something is lost, and a loss is not what the lab's exchanges are to show.
+const IN_FLIGHT: usize = 96 << 10;
 
 /// Payload octets of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +151,7 @@ fn wait_for(sockets: &[std::os::fd::BorrowedFd<'_>], stop: &EventFd) -> Result<b
 
 fn answer_tcp(stream: &TcpStream) -> Result<()> {
     stream.set_nonblocking(false)?;
-    set_timeouts(stream)?;
+    prepare(stream)?;
     let mut header = [0; REQUEST_HEADER as usize];
     let mut reader = stream;
     reader.read_exact(&mut header).context("read the request")?;
@@ -184,6 +192,19 @@ pub struct Segments {
     pub sent: u32,
     /// Received by the client.
     pub received: u32,
+    /// Payload octets that the client sent, the retransmitted ones again.
+    pub payload_sent: u64,
+    /// Segments that the client received out of their order: it answers those with selective
+    /// acknowledgments, which are options and so octets.
+    pub out_of_order: u32,
+}
+
+/// Keeps this thread, and those that it starts from now on, on one CPU. What they send each other
+/// then stays in order: each CPU has a queue of its own, and packets in two queues overtake.
+pub fn stay_in_order() -> Result<()> {
+    let mut cpus = CpuSet::new();
+    cpus.set(sched_getcpu()?)?;
+    sched_setaffinity(Pid::from_raw(0), &cpus).context("stay on one CPU")
 }
 
 /// Sends `exchange.up` octets to a TCP server and takes `exchange.down` back, in one connection.
@@ -201,7 +222,7 @@ pub fn tcp(namespace: &Namespace, server: SocketAddr, exchange: Exchange) -> Res
 
 fn tcp_here(server: SocketAddr, exchange: Exchange) -> Result<Segments> {
     let stream = TcpStream::connect_timeout(&server, TIMEOUT).context("connect")?;
-    set_timeouts(&stream)?;
+    prepare(&stream)?;
     let mut writer = &stream;
     writer
         .write_all(&exchange.request()?)
@@ -229,13 +250,7 @@ pub fn udp(namespace: &Namespace, server: SocketAddr, exchange: Exchange) -> Res
 }
 
 fn udp_here(server: SocketAddr, exchange: Exchange) -> Result<()> {
-    let any: IpAddr = match server {
-        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).context("bind")?;
-    socket.connect(server).context("connect")?;
-    socket.set_read_timeout(Some(TIMEOUT))?;
+    let socket = udp_client(server)?;
     let mut request = exchange.request()?.to_vec();
     request.resize(exchange.up as usize, 0);
     // Sent once: a datagram that is lost would make the counts differ, and shall be seen.
@@ -246,10 +261,64 @@ fn udp_here(server: SocketAddr, exchange: Exchange) -> Result<()> {
     Ok(())
 }
 
-fn set_timeouts(stream: &TcpStream) -> Result<()> {
+fn udp_client(server: SocketAddr) -> Result<UdpSocket> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).context("bind")?;
+    socket.connect(server).context("connect")?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    Ok(socket)
+}
+
+/// Bursts of UDP datagrams, each burst handed to the kernel in one piece (`UDP_SEGMENT`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bursts {
+    /// How many.
+    pub count: u64,
+    /// Full datagrams of a burst.
+    pub datagrams: u64,
+    /// Payload octets of each of these.
+    pub length: u16,
+    /// Payload octets of the shorter one at the burst's end, at least [`REQUEST_HEADER`].
+    pub rest: u16,
+}
+
+/// Sends bursts to a UDP server and takes an empty datagram back for each one.
+pub fn udp_bursts(namespace: &Namespace, server: SocketAddr, bursts: Bursts) -> Result<()> {
+    namespace
+        .enter(|| udp_bursts_here(server, bursts))?
+        .with_context(|| {
+            format!(
+                "send {bursts:?} to udp {server} from `{}`",
+                namespace.name()
+            )
+        })
+}
+
+fn udp_bursts_here(server: SocketAddr, bursts: Bursts) -> Result<()> {
+    let socket = udp_client(server)?;
+    let length = bursts.datagrams * u64::from(bursts.length) + u64::from(bursts.rest);
+    // A request of zeros asks for an empty reply.
+    let burst = vec![0; length as usize];
+    setsockopt(&socket, UdpGsoSegment, &bursts.length.into()).context("set UDP_SEGMENT")?;
+    for _ in 0..bursts.count {
+        let sent = socket.send(&burst).context("send a burst")?;
+        ensure!(sent == burst.len(), "only {sent} octets were sent");
+        // All replies first: so no queue on the way overflows.
+        for _ in 0..=bursts.datagrams {
+            let length = socket.recv(&mut [0; 16]).context("wait for a reply")?;
+            ensure!(length == 0, "{length} octets came back");
+        }
+    }
+    Ok(())
+}
+
+fn prepare(stream: &TcpStream) -> Result<()> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    Ok(())
+    setsockopt(stream, SndBuf, &IN_FLIGHT).context("bound the send buffer")
 }
 
 fn send_all(mut stream: &TcpStream, length: u64) -> Result<()> {
@@ -278,18 +347,22 @@ fn receive_all(mut stream: &TcpStream) -> Result<u64> {
 }
 
 fn segments_of(stream: &TcpStream) -> Result<Segments> {
-    // `tcpi_segs_out` and `tcpi_segs_in` in Linux's `struct tcp_info`, since 4.2; fixed for ever.
+    // Offsets in Linux's `struct tcp_info`, fixed for ever: `tcpi_segs_out` and `tcpi_segs_in`
+    // (4.2), `tcpi_bytes_sent` (4.19), `tcpi_rcv_ooopack` (5.4).
     const SENT: usize = 136;
     const RECEIVED: usize = 140;
+    const PAYLOAD_SENT: usize = 200;
+    const OUT_OF_ORDER: usize = 224;
     let octets = crate::packet_socket::tcp_info(stream.as_fd()).context("ask for TCP's counts")?;
-    let word = |at: usize| -> Result<u32> {
-        let octets = octets
-            .get(at..at + 4)
-            .context("this kernel doesn't count TCP's segments")?;
-        Ok(u32::from_ne_bytes(octets.try_into()?))
+    let word = |at: usize| octets.get(at..at + 4)?.try_into().ok();
+    let double = |at: usize| octets.get(at..at + 8)?.try_into().ok();
+    let segments = || {
+        Some(Segments {
+            sent: u32::from_ne_bytes(word(SENT)?),
+            received: u32::from_ne_bytes(word(RECEIVED)?),
+            payload_sent: u64::from_ne_bytes(double(PAYLOAD_SENT)?),
+            out_of_order: u32::from_ne_bytes(word(OUT_OF_ORDER)?),
+        })
     };
-    Ok(Segments {
-        sent: word(SENT)?,
-        received: word(RECEIVED)?,
-    })
+    segments().context("this kernel doesn't count TCP's segments")
 }
