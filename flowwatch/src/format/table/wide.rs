@@ -147,7 +147,7 @@ fn chosen_widths(all: &[Cells], columns: Option<usize>) -> Option<Vec<Option<usi
         - GAP;
     let room = columns.unwrap_or(natural.max(MAX_PARAGRAPH));
     let mut excess = natural.saturating_sub(room);
-    let mut spare = room.saturating_sub(natural);
+    let spare = room.saturating_sub(natural);
     let mut widths = Vec::with_capacity(all.len());
     // Place and organization give way in turn from the right, organization first.
     for cells in all.iter().rev() {
