@@ -11,6 +11,7 @@ mod watch;
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use aya::Ebpf;
@@ -46,6 +47,9 @@ const WINDOW_FLOWS: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("not zero")
 /// Samples that are read before something else gets its turn: a flood of them must not keep drains
 /// and signals waiting.
 const SAMPLES_A_TURN: usize = 64;
+
+/// Time between two looks at what changes slowly: hooks, interfaces, databases.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Counts as planned, until a signal or the end of the duration, and returns what was counted.
 ///
@@ -95,8 +99,9 @@ impl Session {
             tc_hook: plan.tc_hook,
         };
         let self_test = SelfTest::start(loaded.hooks_seen, loaded.self_test)?;
-        let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, options)?;
+        // Before the first program counts, so that no flow is older than the counting.
         let started_at = Timestamp::now();
+        let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, options)?;
         let counting = Counting {
             drain: loaded.drain,
             device_counters: loaded.device_counters,
@@ -144,10 +149,16 @@ impl Session {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         // The first tick is at once: an epoch that has only begun has nothing to drain.
         ticks.tick().await;
+        let mut looks = tokio::time::interval(LOOK_PERIOD);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 () = stop.requested() => return Ok(()),
-                _ = ticks.tick() => self.tick().await?,
+                _ = ticks.tick() => {
+                    self.clock = self.programs.clock()?;
+                    self.drainer.begin(self.clock);
+                }
+                _ = looks.tick() => self.look_around().await?,
                 drained = self.drainer.finished() => {
                     let counting = drained?;
                     let figures = StatusFigures {
@@ -176,10 +187,8 @@ impl Session {
         }
     }
 
-    /// Begins a drain, and looks after what changes slowly.
-    async fn tick(&mut self) -> anyhow::Result<()> {
-        self.clock = self.programs.clock()?;
-        self.drainer.begin(self.clock);
+    /// Looks after what changes slowly.
+    async fn look_around(&mut self) -> anyhow::Result<()> {
         let mut warnings = self.watch.check(&self.attached.attachments).await?;
         warnings.extend(self.presence.check().await?);
         for reloaded in self.databases.reload_changed() {

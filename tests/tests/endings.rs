@@ -287,7 +287,7 @@ fn the_last_interface_that_goes_ends_the_counting_and_what_was_counted_stays() -
         return Ok(());
     }
     let lab = lab(2)?;
-    let flowwatch = run_every("100ms", &lab, Attach::Tc)?.start(&lab.gateway)?;
+    let flowwatch = run(&lab, Attach::Tc)?.start(&lab.gateway)?;
     send(lab.camera(), PACKETS)?;
     lab.gateway.ip("link del lan1")?;
     flowwatch

@@ -1,15 +1,8 @@
 //! Whether the interfaces that are counted on are still there: with an interface go the programs
 //! that were attached to it, and without a word.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use crate::kernel::attach::Attachment;
 use crate::kernel::interface::{self, Interface};
-
-/// Time between two looks.
-const PERIOD: Duration = Duration::from_secs(2);
 
 /// No interface is left to count on.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +14,6 @@ pub(crate) struct NothingLeft(String);
 /// The interfaces that were there at the last look.
 pub(crate) struct Presence {
     present: Vec<(u32, String)>,
-    looked_at: Instant,
 }
 
 impl Presence {
@@ -31,21 +23,14 @@ impl Presence {
             .iter()
             .map(|attachment| (attachment.ifindex, attachment.interface.clone()))
             .collect();
-        Self {
-            present,
-            looked_at: Instant::now(),
-        }
+        Self { present }
     }
 
-    /// Looks, when it is time, and returns what to tell the user.
+    /// Looks, and returns what to tell the user.
     ///
     /// # Errors
     /// `NothingLeft`.
     pub(crate) async fn check(&mut self) -> Result<Vec<String>, NothingLeft> {
-        if self.looked_at.elapsed() < PERIOD {
-            return Ok(Vec::new());
-        }
-        self.looked_at = Instant::now();
         // A list that can't be had says nothing about any interface.
         match interface::list().await {
             Ok(existing) => self.compare(&existing),
@@ -88,7 +73,6 @@ mod tests {
     fn an_interface_that_goes_is_told_once_and_the_last_one_ends_the_counting() {
         let mut presence = Presence {
             present: vec![(2, "lan0".to_owned()), (3, "lan1".to_owned())],
-            looked_at: Instant::now(),
         };
         assert!(presence.compare(&existing(&[1, 2, 3])).unwrap().is_empty());
         let told = presence.compare(&existing(&[1, 3])).unwrap();
