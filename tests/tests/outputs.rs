@@ -283,13 +283,9 @@ fn a_reader_that_leaves_is_no_failure_and_a_deaf_standard_error_no_panic() -> Re
     };
     for format in FORMATS {
         check("\"$@\" | true; exit ${PIPESTATUS[0]}", format.name)?;
-        let ended = check("exec \"$@\" 2>/dev/full", format.name)?;
-        ensure!(
-            format.name == "jsonl" || !ended.output.is_empty(),
-            "{ended:?}"
-        );
     }
-    Ok(())
+    let ended = check("exec \"$@\" 2>/dev/full", "json")?;
+    Document::parse(&ended.output).map(drop)
 }
 
 #[test]
@@ -297,12 +293,10 @@ fn whoever_wants_to_know_more_is_told_more_and_gets_the_same_document() -> Resul
     if !is_possible()? {
         return Ok(());
     }
-    for verbose in ["-v", "-vv", "-vvv"] {
-        let ended = written(&[], &["--format", "json", verbose])?;
-        ensure!(ended.status == Some(0), "{verbose}: {}", ended.errors);
-        let flows = Document::parse(&ended.output)?.flows.len();
-        ensure!(flows == 64, "{verbose}: {flows} flows");
-    }
+    let ended = written(&[], &["--format", "json", "-vvv"])?;
+    ensure!(ended.status == Some(0), "{}", ended.errors);
+    let flows = Document::parse(&ended.output)?.flows.len();
+    ensure!(flows == 64, "{flows} flows");
     Ok(())
 }
 

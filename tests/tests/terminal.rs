@@ -153,8 +153,8 @@ fn the_status_line_fits_its_row_and_is_gone_before_the_table() -> Result<()> {
         flowwatch.read_until(&mut text, "interface.")?;
         ensure!(flowwatch.end()? == Some(0), "{text:?}");
         let lines = status_lines(&text);
-        ensure!(lines.len() > 2, "{text:?}");
-        for line in &lines[..lines.len() - 1] {
+        ensure!(!lines.is_empty(), "{text:?}");
+        for line in lines {
             let width = line.chars().count();
             ensure!(width < usize::from(columns), "{width} of {columns}: {line}");
             let is_whole = columns < 80 || line.ends_with(" · unaccounted 0 · lost 0 · flows 0");
