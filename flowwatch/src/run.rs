@@ -33,7 +33,7 @@ use crate::kernel::attach::{self, AttachOptions, Attached, Attachment};
 use crate::kernel::batch::Access;
 use crate::kernel::clock::TickClock;
 use crate::kernel::interface::{self, Interface};
-use crate::kernel::load::{self, LoadOptions, Loaded, Programs};
+use crate::kernel::load::{self, LoadOptions, Loaded, Programs, program};
 use crate::kernel::log::KernelLog;
 use crate::kernel::self_test::SelfTest;
 use crate::kernel::{self, samples, totals};
@@ -99,6 +99,8 @@ impl Session {
             tc_hook: plan.tc_hook,
         };
         let self_test = SelfTest::start(loaded.hooks_seen, loaded.self_test)?;
+        // The kernel checks a program for a while, in which the other direction would be counted.
+        load::load_program(&mut loaded.programs.ebpf, program::EGRESS)?;
         // Before the first program counts, so that no flow is older than the counting.
         let started_at = Timestamp::now();
         let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, options)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use flowwatch_tests::dns::PORT;
 use flowwatch_tests::dns::answer::{self, QUESTION_NAME};
@@ -260,7 +260,7 @@ fn a_flood_of_answers_delays_neither_drains_nor_the_end() -> Result<()> {
         let signalled = Instant::now();
         let ended = end(&flowwatch, &[Signal::SIGTERM]);
         stop.store(true, Ordering::Relaxed);
-        flood.join().expect("the generator panicked")?;
+        flood.join().map_err(|_| anyhow!("the generator died"))??;
         Ok((ended?, signalled.elapsed()))
     });
     let (ended, took) = ended?;
