@@ -248,6 +248,14 @@ pub fn await_received(namespace: &Namespace, interface: &str, packets: u64) -> R
     )
 }
 
+/// Waits until an interface has dropped something that it was to send.
+pub fn await_dropped(namespace: &Namespace, interface: &str) -> Result<()> {
+    await_condition(
+        || Ok(statistics(namespace, interface)?.tx_dropped > 0),
+        || format!("`{interface}` drops nothing"),
+    )
+}
+
 /// Waits until every CPU has emptied its queue of received frames, in which a veth without NAPI
 /// leaves them after having counted them.
 pub fn await_backlog() -> Result<()> {

@@ -9,7 +9,7 @@ use flowwatch_tests::volley::{self, Fired};
 use crate::{HOOKS, Maker, run, silent_lab, specimens, streams, turn};
 
 /// Packets of each of the six generators, and of all of them at least.
-const PACKETS: u64 = 350_000;
+const PACKETS: u64 = 500_000;
 const TOTAL: u64 = 2_000_000;
 /// Drains that a second has at least.
 const DRAINS: u128 = 20;

@@ -11,7 +11,7 @@ use flowwatch_tests::specimen::{Ends, Specimen, Way};
 /// The least frame without its check sequence.
 const LEAST: usize = 60;
 /// Remotes of each device with one plain flow each: every epoch makes that many entries anew.
-const REMOTES: u16 = 250;
+const REMOTES: u16 = 1000;
 /// Payloads over UDP and IPv4 whose frames have 60 to 1,514 octets.
 const PAYLOADS: [usize; 5] = [1, 18, 300, 1000, 1472];
 
