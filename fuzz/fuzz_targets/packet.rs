@@ -103,7 +103,7 @@ fn check_packet(octets: &[u8], packet: &Packet, frame: &FrameInfo) {
     assert!(packet.octets <= frame.length - packet.ip_offset);
     assert!((ip_header..=packet.octets).contains(&headers));
     assert!(packet.transport_offset as usize <= MAX_TRANSPORT_OFFSET);
-    assert!(packet.aggregate_only == 0 || headers >= ip_header + packet.aggregate_only);
+    assert_eq!(packet.aggregate_only, jumbo_option(octets, packet));
     // Ports are where the header says, or nowhere.
     if (packet.remote_port, packet.local_port) != (0, 0) {
         assert!(packet.octets - headers >= 4);
@@ -114,23 +114,42 @@ fn check_packet(octets: &[u8], packet: &Packet, frame: &FrameInfo) {
     }
 }
 
-/// An aggregate's packets have its payload between them, a segment's worth at most each, and every
-/// one the headers.
+/// Octets of the jumbo payload option's header, where the payload length is silent for its sake.
+fn jumbo_option(octets: &[u8], packet: &Packet) -> u32 {
+    let at = packet.ip_offset as usize + 4;
+    match octets.get(at..at + 3) {
+        Some([0, 0, 0]) if packet.ip_version == 6 => 8,
+        _ => 0,
+    }
+}
+
+/// An aggregate's packets have its payload between them, as few as can hold it, and every one the
+/// headers.
 fn check_traffic(octets: &[u8], packet: &Packet, frame: &FrameInfo) {
     let wire = wire_traffic(octets, packet, frame);
-    let packets = u64::from(wire.packets);
-    let network = u64::from(packet.transport_offset - packet.ip_offset - packet.aggregate_only);
-    assert!(packets >= 1);
-    if frame.segment_size == 0 {
-        assert_eq!((packets, wire.octets), (1, u64::from(packet.octets)));
+    let network = packet.transport_offset - packet.ip_offset;
+    let headers = network + transport_header(octets, packet);
+    if frame.segment_size == 0 || packet.octets < headers {
+        let itself = (1, u64::from(packet.octets));
+        assert_eq!((wire.packets, wire.octets), itself);
         return;
     }
-    assert!(wire.octets >= packets * network);
-    assert!(wire.octets >= u64::from(packet.octets - packet.aggregate_only));
-    // TCP's header has at most 60 octets, and what claims more than the packet has is a single one.
-    let longest = network + 60 + u64::from(frame.segment_size);
-    assert!(packets == 1 || wire.octets <= packets * longest);
-    assert!(packets <= u64::from(packet.octets).max(1));
+    let payload = packet.octets - headers;
+    let fewest = payload.div_ceil(frame.segment_size);
+    assert_eq!(wire.packets, if payload == 0 { 1 } else { fewest });
+    let on_the_wire = u64::from(headers - packet.aggregate_only);
+    let without_payload = wire.octets - u64::from(payload);
+    assert_eq!(without_payload, u64::from(wire.packets) * on_the_wire);
+}
+
+/// What TCP says, or UDP has.
+fn transport_header(octets: &[u8], packet: &Packet) -> u32 {
+    let data_offset = octets.get(packet.transport_offset as usize + 12);
+    match packet.protocol {
+        6 => data_offset.map_or(0, |octet| u32::from(octet >> 4) * 4),
+        17 => 8,
+        _ => 0,
+    }
 }
 
 /// What ends earlier is the same packet, or cut short; never another packet.

@@ -17,12 +17,13 @@ const WRITE: &str = "FLOWWATCH_WRITE_SEEDS";
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/packet");
 
 /// The files, and the golden frames in them: small ones, and of each header one at least.
-const SEEDS: [(&str, &str); 36] = [
+const SEEDS: [(&str, &str); 37] = [
     ("arp", "ARP"),
     (
         "big-tcp-v4-short",
         "BIG TCP over IPv4 that is shorter than its options",
     ),
+    ("big-tcp-v6", "BIG TCP over IPv6 that is not big"),
     (
         "chain-of-eight",
         "eight extension headers and no next header",

@@ -93,6 +93,7 @@ fn big_tcp() -> Vec<Fixture> {
     let silent_v6 = |packet: Packet| packet.with(|ip: &mut Ipv6| ip.payload_length = Some(0));
     // 8 octets of the option's header, 32 of TCP's and 2,856 of payload: 2,896, 0x0b50.
     let jumbo = || camera_v6().extension(0, vec![0xc2, 4, 0, 0, 0x0b, 0x50]);
+    let tiny = camera_v6().extension(0, vec![0xc2, 4, 0, 0, 0, 128]);
     let lying = jumbo().with(|option: &mut Extension| option.content[1] = 6);
     let short = camera_v4().with(|ip: &mut Ipv4| ip.header_words = Some(15));
     let tagged = camera().vlan(2).ipv4(CAMERA_V4, REMOTE_V4);
@@ -107,6 +108,10 @@ fn big_tcp() -> Vec<Fixture> {
         aggregate("BIG TCP over IPv6 with the jumbo option",
             &silent_v6(timestamped(jumbo(), 2856)), 1428, 2,
             v6(6, 40001, 443, 2856 + 2 * 72).in_packets(2)),
+        // 8, 20 and 100 octets: 128.
+        aggregate("BIG TCP over IPv6 that is not big",
+            &silent_v6(tiny.tcp(40001, 443).payload(100)), 50, 2,
+            v6(6, 40001, 443, 100 + 2 * 60).in_packets(2)),
         aggregate("BIG TCP over IPv6 without the jumbo option (Linux 7.0)",
             &silent_v6(timestamped(camera_v6(), 2856)), 1428, 2,
             v6(6, 40001, 443, 2856 + 2 * 72).in_packets(2)),
