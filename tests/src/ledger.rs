@@ -162,3 +162,23 @@ fn ensure_equal<K: Ord + Debug, V: PartialEq + Debug>(
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_too_much_or_different_is_named() {
+        let own = BTreeMap::from([("same", 1), ("less", 2), ("missing", 3)]);
+        let counted = BTreeMap::from([("same", 1), ("less", 1), ("foreign", 4)]);
+        let error = ensure_equal("flows", &own, &counted)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("3 flows differ:"), "{error}");
+        assert!(
+            error.contains("\"less\": sent Some(2), counted Some(1)"),
+            "{error}"
+        );
+        assert!(ensure_equal("flows", &own, &own).is_ok());
+    }
+}

@@ -358,3 +358,32 @@ fn unique<K: Ord + std::fmt::Debug, V>(
     }
     Ok(map)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_twice_is_an_error() {
+        let check = |reasons: [&str; 2]| {
+            let row = |reason: &str| {
+                format!(
+                    r#"{{"device": "camera", "direction": "up", "reason": "{reason}", "frames": 1,
+                    "l2_octets": 60, "packets": null, "octets": null}}"#
+                )
+            };
+            let text = format!(
+                r#"{{"meta": {{"started_at": "", "ended_at": "", "epochs": 1, "interfaces": [],
+                "losses": {{"samples_dropped": 0, "flow_table_packets": 0, "window_packets": 0,
+                "names_turned_away": 0, "places_unreadable": 0}}}},
+                "devices": [], "flows": [], "unaccounted": [{}, {}]}}"#,
+                row(reasons[0]),
+                row(reasons[1])
+            );
+            Document::parse(&text).map(|document| document.unaccounted.len())
+        };
+        assert_eq!(check(["not_ip", "truncated"]).unwrap(), 2);
+        let error = check(["not_ip", "not_ip"]).unwrap_err().to_string();
+        assert!(error.contains("is there twice"), "{error}");
+    }
+}
