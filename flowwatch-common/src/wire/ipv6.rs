@@ -135,10 +135,13 @@ pub fn skip_extensions<B: PacketBytes + ?Sized>(
         extensions_length: 0,
         is_later_fragment: false,
     };
-    for _ in 0..=MAX_EXTENSION_HEADERS {
+    for walked in 0..=MAX_EXTENSION_HEADERS {
         let Some(extension) = ip_protocol::extension(upper.protocol) else {
             return Ok(upper);
         };
+        if walked == MAX_EXTENSION_HEADERS {
+            break;
+        }
         let at = offset + upper.extensions_length as usize;
         let [following, length, f0, f1] = bytes.octets(at).ok_or(Reason::Truncated)?;
         upper.extensions_length += extension.octets(length);

@@ -82,6 +82,8 @@ fn chains() -> Vec<Fixture> {
         fixture("eight extension headers, the last a later fragment",
             &udp(options(7).fragment(1280, true, 9)), v6(17, 0, 0, 212)),
         fixture("nine extension headers", &udp(options(9)), CHAIN_TOO_LONG),
+        fixture("nine extension headers, the last a later fragment",
+            &udp(options(8).fragment(1280, true, 9)), CHAIN_TOO_LONG),
         fixture("thirty extension headers", &udp(options(30)), CHAIN_TOO_LONG),
         fixture("nine extension headers of mixed kinds",
             &udp(every_kind(camera_v6()).destination_options(0).routing(0).hop_by_hop(0)),
