@@ -126,9 +126,14 @@ impl Programs {
     pub(crate) fn samples(&mut self) -> Vec<PayloadSample> {
         let clock = self.clock();
         let mut taken = Vec::new();
-        samples::take_all(&mut self.loaded.samples, &clock, &mut |sample| {
-            taken.push(sample);
-        });
+        samples::take(
+            &mut self.loaded.samples,
+            &clock,
+            usize::MAX,
+            &mut |sample| {
+                taken.push(sample);
+            },
+        );
         taken
     }
 
