@@ -247,6 +247,16 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_each_field_with_its_description() {
+        let readme = include_str!("../../../README.md");
+        let rows = FIELDS
+            .iter()
+            .map(|field| format!("| `{}` | {} |\n", field.name, field.description));
+        let table: String = rows.collect();
+        assert!(readme.contains(&table), "README.md lacks:\n{table}");
+    }
+
+    #[test]
     fn every_field_is_described_in_a_sentence() {
         assert!(FIELDS.iter().all(|field| field.description.ends_with('.')));
     }
