@@ -170,7 +170,7 @@ fn attach_ingress(
                 attach_tc(ebpf, interface, TcSide::INGRESS, options.tc_hook, attached)?;
                 return Ok((
                     IngressHook::Tc,
-                    format!("native XDP can't: {}", causes(&error)),
+                    format!("not by xdp: {}", why_not_xdp(&error)),
                 ));
             }
         }
@@ -345,6 +345,16 @@ fn refusal(hook: &'static str, interface: &str, error: ProgramError) -> AttachEr
     }
 }
 
+/// Returns why native XDP was not taken, for one who did not ask for it.
+fn why_not_xdp(error: &AttachError) -> String {
+    match error {
+        AttachError::SlotTaken(_) => "another program has the slot".to_owned(),
+        AttachError::NotSupported(_) => "the driver lacks it".to_owned(),
+        AttachError::Refused { source, .. } => causes(source.as_ref()),
+        other => causes(other),
+    }
+}
+
 /// Returns an error's chain of causes in one line.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -375,6 +385,17 @@ mod tests {
         for kind in ["veth", "tun", "bond", "vlan", "bridge"] {
             assert_eq!(hook_of(kind, AttachMode::Auto), IngressHook::Tc, "{kind}");
         }
+    }
+
+    #[test]
+    fn a_reason_gives_no_advice_that_nobody_needs() {
+        let reason = |code| {
+            let error = ProgramError::IOError(io::Error::from_raw_os_error(code));
+            why_not_xdp(&refusal("XDP", "eth0", error))
+        };
+        assert_eq!(reason(libc::EBUSY), "another program has the slot");
+        assert_eq!(reason(libc::EOPNOTSUPP), "the driver lacks it");
+        assert!(reason(libc::ERANGE).contains("os error 34"));
     }
 
     #[test]
