@@ -375,7 +375,9 @@ mod tests {
             let text = format!(
                 r#"{{"meta": {{"started_at": "", "ended_at": "", "epochs": 1, "interfaces": [],
                 "losses": {{"samples_dropped": 0, "flow_table_packets": 0, "window_packets": 0,
-                "names_turned_away": 0, "places_unreadable": 0}}}},
+                "names_turned_away": 0, "places_unreadable": 0}},
+                "names": {{"samples": 0, "understood": 0, "cut": 0, "malformed": 0,
+                "nameless": 0, "blocked": 0, "turned_away": 0, "bindings": 0}}}},
                 "devices": [], "flows": [], "unaccounted": [{}, {}]}}"#,
                 row(reasons[0]),
                 row(reasons[1])
