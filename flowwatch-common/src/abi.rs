@@ -256,7 +256,7 @@ pub struct SampleCounters {
     pub sampled: u64,
     /// The ring had no room.
     pub no_room: u64,
-    /// Empty, or its octets could not be read.
+    /// The kernel could not read its octets.
     pub unreadable: u64,
 }
 

@@ -27,7 +27,9 @@ pub(crate) fn payload(ctx: &TcContext, key: &FlowKey, packet: &Packet, direction
         local_port: packet.local_port,
         direction: direction as u16,
     };
-    hand_over(SkbAddress::of(ctx), key, &payload);
+    if payload.length != 0 {
+        hand_over(SkbAddress::of(ctx), key, &payload);
+    }
 }
 
 /// Where a payload is, and whose.

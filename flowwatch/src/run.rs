@@ -298,9 +298,9 @@ fn take_samples(
     samples::take(ring, clock, most, &mut |sample| names.observe(&sample))
 }
 
-/// Returns how many samples found no room. A figure that can't be read is no reason to stop.
+/// Returns how many samples did not arrive. A figure that can't be read is no reason to stop.
 fn samples_dropped(counters: &PerCpuArray<MapData, SampleCounters>) -> u64 {
-    totals::read_samples(counters).map_or(0, |counters| counters.no_room)
+    totals::read_samples(counters).map_or(0, |counters| counters.no_room + counters.unreadable)
 }
 
 /// Waits for the programs' log; for ever, when there is none.

@@ -161,7 +161,7 @@ pub(super) fn losses(meta: &Meta) -> Vec<String> {
         (
             losses.samples_dropped,
             "payload sample",
-            "found no room: names may be missing",
+            "did not arrive: names may be missing",
         ),
         (
             losses.flow_table_packets,
@@ -289,7 +289,7 @@ mod tests {
              packets are in no flow, as a table of flows was full.",
             "plug: No frame of this device was seen: check its MAC address, and that it is behind \
              this interface.",
-            "2 payload samples found no room: names may be missing.",
+            "2 payload samples did not arrive: names may be missing.",
         ];
         assert_eq!(findings(&snapshot), expected);
     }
@@ -301,7 +301,7 @@ mod tests {
         meta.losses.samples_dropped = 1;
         assert_eq!(
             losses(&meta),
-            ["1 payload sample found no room: names may be missing."]
+            ["1 payload sample did not arrive: names may be missing."]
         );
     }
 }

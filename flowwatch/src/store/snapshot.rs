@@ -79,7 +79,7 @@ pub struct DatabaseMeta {
 /// What found no room. Nothing of it is an octet lost: only its destination or its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Losses {
-    /// Payload samples that the ring had no room for: names may be missing.
+    /// Payload samples that did not arrive, mostly as the ring had no room: names may be missing.
     pub samples_dropped: u64,
     /// Packets counted for their device but in no flow, as the kernel's flow table was full or
     /// busy.
