@@ -19,13 +19,15 @@ use crate::workspace::root;
 const TARGET: &str = "bpfel-unknown-none";
 
 /// The compiler's options that don't depend on where anything is.
-pub(crate) const FLAGS: [&str; 3] = [
+pub(crate) const FLAGS: [&str; 4] = [
     // aya-ebpf chooses the layout of registers by it; only probes of functions, which flowwatch
     // has none of, read them, so that one object serves every machine.
     "--cfg=bpf_target_arch=\"x86_64\"",
     // BTF is made from DWARF.
     "-Cdebuginfo=2",
     "-Clink-arg=--btf",
+    // Instructions for halves of registers, which kernels know since 5.1.
+    "-Ctarget-cpu=v3",
 ];
 
 /// Separates options in `CARGO_ENCODED_RUSTFLAGS`.
