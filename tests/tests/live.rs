@@ -21,6 +21,8 @@ fn check(attach: &str) -> Result<()> {
     for name in [
         "gm.iotcplatform.com",
         "cm.iotcplatform.com",
+        "us-master.iotcplatform.com",
+        "wyze-iot.s3-us-west-2.amazonaws.com",
         "(no name seen)",
     ] {
         ensure!(printed.contains(name), "{name} is missing:\n{printed}");

@@ -1,4 +1,5 @@
-//! The demo: the camera of the write-up behind a gateway with flowwatch, all in namespaces.
+//! The demo: the camera of the write-up behind a gateway with flowwatch, all in namespaces, first
+//! with its old firmware, then with the fixed one.
 //!
 //! Prints flowwatch's table, and under it what the lab itself counted on the gateway's LAN
 //! interface beside flowwatch's figures, remote by remote. Fails when they differ by one octet.
@@ -33,7 +34,7 @@ fn main() -> Result<()> {
     let attach = arguments.get(1).map_or("xdp", String::as_str);
     println!("A camera, its gateway, a name server and an \"internet\", in network namespaces.\n");
     let (table, document, heard) = watch_camera(program, attach)?;
-    println!("{table}");
+    print!("{table}");
     check_countries(&document)?;
     compare(&counted(&document), &heard)
 }
@@ -53,7 +54,9 @@ fn watch_camera(program: &str, attach: &str) -> Result<(String, Document, Heard)
     let recorded = document.start(&lab.gateway)?;
     println!("{}", shown.process().output(Stream::Stderr).trim_end());
     let witness = Witness::start(&lab.gateway, &device.port, device.mac)?;
-    Camera::old_firmware().act(&device.namespace, lab.resolver_of(device))?;
+    for camera in [Camera::old_firmware(), Camera::fixed_firmware()] {
+        camera.act(&device.namespace, lab.resolver_of(device))?;
+    }
     let heard = witness.finish()?;
     Ok((shown.stop()?, recorded.document()?, heard))
 }
@@ -68,14 +71,13 @@ fn counted(document: &Document) -> BTreeMap<IpAddr, UpDown> {
 }
 
 fn check_countries(document: &Document) -> Result<()> {
-    for flow in document.flows.values() {
-        let address = flow.remote_address.to_string();
-        let known = CERTAIN_COUNTRIES
-            .iter()
-            .find(|(other, _)| *other == address);
-        let Some((_, country)) = known else { continue };
+    for (address, country) in CERTAIN_COUNTRIES {
+        let address: IpAddr = address.parse()?;
+        let mut flows = document.flows.values();
+        let flow = flows.find(|flow| flow.remote_address == address);
+        let flow = flow.with_context(|| format!("find {address} in flowwatch's rows"))?;
         ensure!(
-            flow.country.as_deref() == Some(*country),
+            flow.country.as_deref() == Some(country),
             "{address} is in {country}, not {:?}",
             flow.country
         );
