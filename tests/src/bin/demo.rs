@@ -15,6 +15,9 @@ use flowwatch_tests::lab::{Lab, Resolver};
 use flowwatch_tests::process::Stream;
 use flowwatch_tests::witness::{Heard, UpDown, Witness};
 
+/// Columns where there is no terminal: the table's longest rows fit.
+const WIDTH_ELSEWHERE: u16 = 180;
+
 /// Countries that no database has ever disagreed about.
 const CERTAIN_COUNTRIES: [(&str, &str); 4] = [
     ("52.79.197.188", "KR"),
@@ -46,7 +49,7 @@ fn watch_camera(program: &str, attach: &str) -> Result<(String, Document, Heard)
     let run = Run::of(program)
         .interface(&device.port)
         .device("camera", device.mac)
-        .variable("COLUMNS", "150");
+        .variable("COLUMNS", &columns().to_string());
     let table = run.clone().options(&["--attach", attach]);
     let shown = table.start(&lab.gateway)?;
     // The XDP slot takes one program; tc takes any number, and counts the same.
@@ -59,6 +62,12 @@ fn watch_camera(program: &str, attach: &str) -> Result<(String, Document, Heard)
     }
     let heard = witness.finish()?;
     Ok((shown.stop()?, recorded.document()?, heard))
+}
+
+/// Returns how wide flowwatch's table may be: as this program's terminal, which flowwatch, talking to
+/// a pipe, can't see.
+fn columns() -> u16 {
+    terminal_size::terminal_size().map_or(WIDTH_ELSEWHERE, |(width, _)| width.0)
 }
 
 /// Sums flowwatch's rows by remote address.
