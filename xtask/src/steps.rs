@@ -68,6 +68,11 @@ pub(crate) const STEPS: &[Step] = &[
         run: clippy,
     },
     Step {
+        name: "documentation",
+        part: Part::Checks,
+        run: documentation,
+    },
+    Step {
         name: "build-ebpf --check",
         part: Part::Checks,
         run: build_ebpf::check,
@@ -131,6 +136,14 @@ fn clippy() -> Result<()> {
             "-D",
             "warnings",
         ]))
+}
+
+/// rustdoc's, on every public item.
+fn documentation() -> Result<()> {
+    run(cargo()
+        .args(["doc", "--quiet", "--no-deps", "--workspace"])
+        .args(["--exclude", "flowwatch-ebpf"])
+        .env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// Unit and documentation tests of every crate but the lab.

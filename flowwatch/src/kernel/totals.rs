@@ -12,7 +12,7 @@ use crate::observation::{DeviceId, DeviceTotals, DirectionTotals, Frames, Traffi
 const READINGS: usize = 64;
 
 /// Reads a device's totals. While frames pass, reads again until every frame seen is accounted
-/// for, at most [`READINGS`] times.
+/// for, at most 64 times.
 ///
 /// # Errors
 /// The map's error.
