@@ -270,3 +270,77 @@ pub fn wire_traffic<B: PacketBytes + ?Sized>(
         octets: u64::from(payload) + u64::from(packets) * wire_headers,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// A DNS question of 29 octets, from 192.168.8.214 to 192.168.8.1, tag 5, padded.
+    fn question() -> Vec<u8> {
+        let mut octets = [0x2c, 0xaa, 0x8e, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 5].to_vec();
+        octets.extend([8, 0, 0x45, 0, 0, 57, 0, 0, 0x40, 0, 64, 17, 0, 0]);
+        octets.extend([192, 168, 8, 214, 192, 168, 8, 1]);
+        octets.extend([0xc0, 0, 0, 53, 0, 37, 0, 0]);
+        octets.resize(octets.len() + 29 + 6, 0);
+        octets
+    }
+
+    fn parse(octets: &[u8], frame: FrameInfo, direction: Direction) -> Result<Packet, Reason> {
+        parse_packet(octets, &ethernet::parse(octets)?, &frame, direction)
+    }
+
+    fn whole(octets: &[u8]) -> FrameInfo {
+        FrameInfo {
+            length: octets.len() as u32,
+            ..FrameInfo::default()
+        }
+    }
+
+    #[test]
+    fn the_direction_tells_the_remote_from_the_device() {
+        let octets = question();
+        let both = [Direction::Up, Direction::Down];
+        let [up, down] = both.map(|way| parse(&octets, whole(&octets), way).unwrap());
+        let shown = |packet: &Packet| std::format!("{}", packet.key(7).remote_address());
+        assert_eq!(shown(&up), "192.168.8.1");
+        assert_eq!((up.remote_port, up.local_port), (53, 49_152));
+        assert_eq!(shown(&down), "192.168.8.214");
+        assert_eq!((down.remote_port, down.local_port), (49_152, 53));
+        assert_eq!((up.octets, up.ip_offset, up.transport_offset), (57, 18, 38));
+        assert_eq!((up.key(7).device, up.key(7).protocol()), (7, 17));
+    }
+
+    #[test]
+    fn a_packet_that_claims_more_than_the_frame_holds_is_truncated() {
+        let octets = question();
+        let frame = |length| FrameInfo {
+            length,
+            ..FrameInfo::default()
+        };
+        // 18 octets of Ethernet and tag, 57 of IP; the rest is padding.
+        assert!(parse(&octets, frame(75), Direction::Up).is_ok());
+        let short = parse(&octets, frame(74), Direction::Up);
+        assert_eq!(short, Err(Reason::Truncated));
+    }
+
+    #[test]
+    fn an_aggregate_is_the_packets_that_it_stands_for() {
+        let octets = question();
+        let packet = parse(&octets, whole(&octets), Direction::Up).unwrap();
+        let check = |segment_size, packets, ip_octets| {
+            let frame = FrameInfo {
+                segment_size,
+                ..whole(&octets)
+            };
+            let traffic = wire_traffic(&octets[..], &packet, &frame);
+            assert_eq!((traffic.packets, traffic.octets), (packets, ip_octets));
+        };
+        check(0, 1, 57);
+        // 29 octets of payload; each packet has 28 of IP and UDP.
+        check(29, 1, 57);
+        check(28, 2, 29 + 2 * 28);
+        check(10, 3, 29 + 3 * 28);
+    }
+}

@@ -41,3 +41,27 @@ pub fn parse<B: PacketBytes + ?Sized>(bytes: &B) -> Result<Header, Reason> {
         ethertype: u16::from_be_bytes([t0, t1]),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ARP question's first octets: to everybody, from 2c:aa:8e:01:02:03.
+    const ARP: [u8; 14] = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x2c, 0xaa, 0x8e, 0x01, 0x02, 0x03, 0x08, 0x06,
+    ];
+
+    #[test]
+    fn addresses_have_their_first_octet_lowest() {
+        let header = parse(&ARP[..]).unwrap();
+        assert_eq!(header.destination, 0xffff_ffff_ffff);
+        assert_eq!(header.source, 0x0302_018e_aa2c);
+        assert_eq!(header.ethertype, 0x0806);
+    }
+
+    #[test]
+    fn a_header_cut_short_is_truncated() {
+        assert_eq!(parse(&ARP[..13]), Err(Reason::Truncated));
+        assert_eq!(parse(&[][..]), Err(Reason::Truncated));
+    }
+}

@@ -72,3 +72,45 @@ pub fn parse<B: PacketBytes + ?Sized>(bytes: &B, offset: usize) -> Result<Header
         destination: u32::from_ne_bytes([d0, d1, d2, d3]),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A datagram of 115 octets, UDP, from 192.168.0.1 to 192.168.0.199, not to be fragmented.
+    const HEADER: [u8; 20] = [
+        0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0x00,
+        0x01, 0xc0, 0xa8, 0x00, 0xc7,
+    ];
+
+    fn with(at: usize, octet: u8) -> [u8; 20] {
+        let mut octets = HEADER;
+        octets[at] = octet;
+        octets
+    }
+
+    #[test]
+    fn a_header_is_read_field_by_field() {
+        let header = parse(&HEADER[..], 0).unwrap();
+        assert_eq!((header.header_length, header.total_length), (20, 115));
+        assert_eq!((header.protocol, header.is_later_fragment), (17, false));
+        assert_eq!(header.source.to_ne_bytes(), [192, 168, 0, 1]);
+        assert_eq!(header.destination.to_ne_bytes(), [192, 168, 0, 199]);
+    }
+
+    #[test]
+    fn only_an_offset_makes_a_later_fragment() {
+        let is_later = |octets: [u8; 20]| parse(&octets[..], 0).unwrap().is_later_fragment;
+        assert!(!is_later(with(6, 0x20)), "more fragments, offset 0");
+        assert!(is_later(with(6, 0x01)) && is_later(with(7, 0x01)));
+    }
+
+    #[test]
+    fn headers_that_contradict_themselves_are_malformed() {
+        assert_eq!(parse(&with(0, 0x65)[..], 0), Err(Reason::Malformed));
+        assert_eq!(parse(&with(0, 0x44)[..], 0), Err(Reason::Malformed));
+        assert_eq!(parse(&HEADER[..19], 0), Err(Reason::Truncated));
+        let longest = parse(&with(0, 0x4f)[..], 0).unwrap();
+        assert_eq!(longest.header_length, 60);
+    }
+}

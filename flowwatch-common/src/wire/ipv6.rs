@@ -159,3 +159,77 @@ pub fn skip_extensions<B: PacketBytes + ?Sized>(
     }
     Err(Reason::ExtensionChainTooLong)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Hop-by-hop options, a fragment header of this offset field, then UDP.
+    fn chain(offset_field: u16) -> Vec<u8> {
+        let [high, low] = offset_field.to_be_bytes();
+        let mut octets = [44, 0, 1, 4, 0, 0, 0, 0].to_vec();
+        octets.extend([17, 0xff, high, low, 0, 0, 0, 9]);
+        octets
+    }
+
+    fn check(octets: &[u8], first: u8) -> Result<(u8, u32, bool), Reason> {
+        let upper = skip_extensions(octets, 0, first, octets.len() as u32)?;
+        Ok((
+            upper.protocol,
+            upper.extensions_length,
+            upper.is_later_fragment,
+        ))
+    }
+
+    #[test]
+    fn a_header_is_read_field_by_field() {
+        let mut octets = [0; 40];
+        octets[..8].copy_from_slice(&[0x60, 0, 0, 0, 0x01, 0x02, 58, 255]);
+        octets[8..24].copy_from_slice(&[0xfd; 16]);
+        octets[24..40].copy_from_slice(&[0x20; 16]);
+        let header = parse(&octets[..], 0).unwrap();
+        assert_eq!((header.payload_length, header.next_header), (0x102, 58));
+        assert_eq!(header.source, [0xfdfd_fdfd; 4]);
+        assert_eq!(header.destination, [0x2020_2020; 4]);
+        assert_eq!(parse(&octets[..39], 0), Err(Reason::Truncated));
+        octets[0] = 0x40;
+        assert_eq!(parse(&octets[..], 0), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn a_chain_ends_at_its_upper_layer() {
+        assert_eq!(check(&chain(1), 0), Ok((17, 16, false)), "first fragment");
+        assert_eq!(check(&chain(8), 0), Ok((17, 16, true)), "later fragment");
+        assert_eq!(check(&[], 6), Ok((6, 0, false)), "no extension header");
+        assert_eq!(check(&[], 50), Ok((50, 0, false)), "ESP hides the rest");
+    }
+
+    #[test]
+    fn a_chain_that_ends_early_is_truncated() {
+        assert_eq!(check(&chain(1)[..11], 0), Err(Reason::Truncated));
+        // 2,048 octets of options in eight.
+        let long = [17, 255, 0, 0, 0, 0, 0, 0];
+        assert_eq!(check(&long, 60), Err(Reason::Truncated));
+    }
+
+    #[test]
+    fn eight_headers_are_walked_and_not_a_ninth() {
+        let options = |count: usize| {
+            let mut octets = [60, 0, 1, 4, 0, 0, 0, 0].repeat(count);
+            octets[8 * (count - 1)] = 17;
+            octets
+        };
+        assert_eq!(check(&options(8), 60), Ok((17, 64, false)));
+        assert_eq!(check(&options(9), 60), Err(Reason::ExtensionChainTooLong));
+    }
+
+    #[test]
+    fn a_jumbo_length_comes_first_or_not_at_all() {
+        let jumbo = [6, 0, 0xc2, 4, 0, 1, 0, 0];
+        assert_eq!(jumbo_length(&jumbo[..], 0), Ok(65_536));
+        let padded = [6, 0, 1, 4, 0, 0, 0, 0];
+        assert_eq!(jumbo_length(&padded[..], 0), Err(Reason::Malformed));
+    }
+}

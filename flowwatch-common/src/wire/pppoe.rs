@@ -35,3 +35,32 @@ pub fn parse<B: PacketBytes + ?Sized>(bytes: &B, offset: usize) -> Result<u16, R
         _ => Err(Reason::NotIp),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(octets: &[u8]) -> Result<u16, Reason> {
+        parse(octets, 0)
+    }
+
+    #[test]
+    fn a_session_says_what_it_carries() {
+        // Version 1, type 1, code 0, session 17, 6 octets, and PPP's protocol.
+        assert_eq!(check(&[0x11, 0, 0, 17, 0, 6, 0, 0x21]), Ok(0x0800));
+        assert_eq!(check(&[0x11, 0, 0, 17, 0, 6, 0, 0x57]), Ok(0x86dd));
+        // LCP (RFC 1661 §2).
+        assert_eq!(
+            check(&[0x11, 0, 0, 17, 0, 6, 0xc0, 0x21]),
+            Err(Reason::NotIp)
+        );
+    }
+
+    #[test]
+    fn what_is_no_session_is_refused() {
+        let malformed = Err(Reason::Malformed);
+        assert_eq!(check(&[0x21, 0, 0, 17, 0, 6, 0, 0x21]), malformed);
+        assert_eq!(check(&[0x11, 9, 0, 17, 0, 6, 0, 0x21]), malformed);
+        assert_eq!(check(&[0x11, 0, 0, 17, 0, 6, 0]), Err(Reason::Truncated));
+    }
+}

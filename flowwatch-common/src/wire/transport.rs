@@ -53,3 +53,26 @@ pub fn header_length<B: PacketBytes + ?Sized>(bytes: &B, protocol: u8, offset: u
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_come_first() {
+        // A DNS answer's: from port 53 to 49152.
+        let ports = parse_ports(&[0, 53, 0xc0, 0, 0, 40][..], 0).unwrap();
+        assert_eq!((ports.source, ports.destination), (53, 49_152));
+        assert_eq!(parse_ports(&[0, 53, 0xc0][..], 0), Err(Reason::Truncated));
+    }
+
+    #[test]
+    fn an_aggregates_header_is_as_long_as_it_says() {
+        let mut tcp = [0; 20];
+        tcp[12] = 8 << 4;
+        assert_eq!(header_length(&tcp[..], TCP, 0), 32);
+        assert_eq!(header_length(&tcp[..12], TCP, 0), 0);
+        assert_eq!(header_length(&tcp[..], UDP, 0), 8);
+        assert_eq!(header_length(&tcp[..], 50, 0), 0);
+    }
+}

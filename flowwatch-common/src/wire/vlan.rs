@@ -59,3 +59,31 @@ pub fn skip_tags<B: PacketBytes + ?Sized>(
     }
     Ok(at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tag control and EtherType of a service tag's and a customer tag's inside, then IPv4.
+    const TAGS: [u8; 12] = [0, 100, 0x81, 0, 0x20, 5, 0x81, 0, 0, 7, 0x08, 0];
+
+    fn check(ethertype: u16, octets: &[u8], tags_taken: u8) -> Result<(u16, usize), Reason> {
+        let tagged = skip_tags(octets, ethertype, 0, tags_taken)?;
+        Ok((tagged.ethertype, tagged.offset))
+    }
+
+    #[test]
+    fn tags_are_skipped_up_to_the_limit_with_the_one_that_the_card_took() {
+        assert_eq!(check(0x0800, &TAGS, 0), Ok((0x0800, 0)), "no tag");
+        assert_eq!(check(0x8100, &TAGS[8..], 0), Ok((0x0800, 4)), "one");
+        assert_eq!(check(0x88a8, &TAGS[4..], 0), Ok((0x0800, 8)), "two");
+        assert_eq!(check(0x9100, &TAGS, 0), Err(Reason::TooManyTags), "three");
+        assert_eq!(check(0x8100, &TAGS[8..], 1), Ok((0x0800, 4)));
+        assert_eq!(check(0x8100, &TAGS[4..], 1), Err(Reason::TooManyTags));
+    }
+
+    #[test]
+    fn a_tag_cut_short_is_truncated() {
+        assert_eq!(check(0x8100, &TAGS[..3], 0), Err(Reason::Truncated));
+    }
+}
