@@ -116,3 +116,20 @@ pub struct PayloadSample {
     /// The transport payload's length on the wire; more than `payload.len()` when it was cut.
     pub wire_length: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use flowwatch_common::abi::Reason;
+
+    #[test]
+    fn the_page_on_counting_has_every_reason_in_order() {
+        let page = include_str!("../../docs/counting.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let named: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+        let reasons = Reason::ALL.map(Reason::name);
+        assert!(
+            named.windows(reasons.len()).any(|rows| rows == reasons),
+            "{named:?}"
+        );
+    }
+}
