@@ -368,6 +368,8 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aya::sys::SyscallError;
+
     use super::*;
 
     fn hook_of(kind: &str, mode: AttachMode) -> IngressHook {
@@ -390,7 +392,10 @@ mod tests {
     #[test]
     fn a_reason_gives_no_advice_that_nobody_needs() {
         let reason = |code| {
-            let error = ProgramError::IOError(io::Error::from_raw_os_error(code));
+            let error = ProgramError::SyscallError(SyscallError {
+                call: "bpf_link_create",
+                io_error: io::Error::from_raw_os_error(code),
+            });
             why_not_xdp(&refusal("XDP", "eth0", error))
         };
         assert_eq!(reason(libc::EBUSY), "another program has the slot");
