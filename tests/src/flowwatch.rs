@@ -21,7 +21,7 @@ use crate::namespace::Namespace;
 use crate::process::{Process, Stream};
 
 /// How long the program may take to start, and to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The variable that tells where the program is.
 pub const PROGRAM: &str = "FLOWWATCH_BIN";

@@ -22,7 +22,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getppid};
 
 /// How long `output_of` lets a set-up program run.
-const SET_UP_TIMEOUT: Duration = Duration::from_secs(60);
+const SET_UP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One of a child's output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
