@@ -5,13 +5,12 @@
 //! was swapped out: nothing is lost and nothing is counted twice.
 
 use std::io;
-use std::os::fd::AsFd as _;
 
-use aya::maps::{ArrayOfMaps, IterableMap as _, MapData, MapError, PerCpuHashMap};
+use aya::maps::{ArrayOfMaps, MapData, MapError, PerCpuHashMap};
 use flowwatch_common::abi::{FlowCounters, FlowKey};
 use flowwatch_common::bytes::PacketBytes as _;
 
-use super::batch::{Access, EntryShape, TableReader};
+use super::batch::{Access, TableReader};
 use super::clock::TickClock;
 use crate::observation::{DeviceId, EpochFlow, Traffic};
 
@@ -31,8 +30,8 @@ pub enum DrainError {
         source: MapError,
     },
     /// The number of CPUs is unknown.
-    #[error("read {0}")]
-    Cpus(&'static str, #[source] io::Error),
+    #[error("count the possible CPUs")]
+    Cpus(#[source] io::Error),
     /// The tables could not be swapped.
     #[error("swap the flow tables")]
     Swap(#[source] MapError),
@@ -46,7 +45,7 @@ pub struct Drain {
     epoch: ArrayOfMaps<MapData, FlowTable>,
     tables: [FlowTable; 2],
     active: usize,
-    reader: TableReader,
+    reader: TableReader<FlowKey, FlowCounters>,
 }
 
 impl Drain {
@@ -64,16 +63,11 @@ impl Drain {
         };
         let tables = [create()?, create()?];
         epoch.set(0, &tables[0], 0).map_err(DrainError::Swap)?;
-        let cpus = aya::util::nr_cpus().map_err(|(what, error)| DrainError::Cpus(what, error))?;
-        let shape = EntryShape {
-            key_octets: size_of::<FlowKey>(),
-            value_octets: size_of::<FlowCounters>() * cpus,
-        };
         Ok(Self {
             epoch,
             tables,
             active: 0,
-            reader: TableReader::new(shape, access),
+            reader: TableReader::new(access).map_err(DrainError::Cpus)?,
         })
     }
 
@@ -92,7 +86,8 @@ impl Drain {
     }
 
     /// Has the programs count into the other table, which must be empty. Returns when none counts
-    /// into this one any more: it waits for an RCU grace period (measured 7 to 27 ms).
+    /// into this one any more: it waits for an RCU grace period, which takes milliseconds
+    /// (`cargo xtask bench` prints them).
     ///
     /// # Errors
     /// [`DrainError::Swap`].
@@ -114,7 +109,7 @@ impl Drain {
         clock: &TickClock,
         fold: &mut dyn FnMut(&EpochFlow),
     ) -> Result<u64, DrainError> {
-        let table = self.tables[1 - self.active].map().fd().as_fd();
+        let table = &self.tables[1 - self.active];
         let mut visit = |key: &[u8], values: &[u8]| {
             if let Some(flow) = flow_of(key, values, clock) {
                 fold(&flow);

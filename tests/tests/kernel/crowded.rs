@@ -4,11 +4,10 @@
 //! zero on request: with that, keys can be chosen that fall in one bucket.
 
 use std::collections::BTreeSet;
-use std::os::fd::AsFd as _;
 
 use anyhow::Result;
-use aya::maps::{IterableMap as _, PerCpuValues};
-use flowwatch::kernel::batch::{Access, EntryShape, TableReader};
+use aya::maps::PerCpuValues;
+use flowwatch::kernel::batch::{Access, TableReader};
 use flowwatch::kernel::drain::FlowTable;
 use flowwatch_common::abi::{FlowCounters, FlowKey};
 use flowwatch_tests::privilege::{Need, granted};
@@ -79,14 +78,9 @@ fn check(access: Access, keys: &BTreeSet<FlowKey>) -> Result<()> {
         let values = PerCpuValues::try_from(vec![counters; cpus])?;
         table.insert(key, values, 0)?;
     }
-    let shape = EntryShape {
-        key_octets: size_of::<FlowKey>(),
-        value_octets: size_of::<FlowCounters>() * cpus,
-    };
-    let mut reader = TableReader::new(shape, access);
+    let mut reader = TableReader::new(access)?;
     let mut taken = Vec::new();
-    let fd = table.map().fd().as_fd();
-    let count = reader.empty(fd, &mut |octets, _| taken.push(octets.to_vec()))?;
+    let count = reader.empty(&table, &mut |octets, _| taken.push(octets.to_vec()))?;
     assert_eq!((reader.access(), count), (access, keys.len() as u64));
     let as_octets = |key: &FlowKey| {
         let words = key.remote.into_iter().chain([key.device, key.transport]);
@@ -94,7 +88,11 @@ fn check(access: Access, keys: &BTreeSet<FlowKey>) -> Result<()> {
     };
     let taken: BTreeSet<Vec<u8>> = taken.into_iter().collect();
     assert_eq!(taken, keys.iter().map(as_octets).collect());
-    assert_eq!(reader.empty(fd, &mut |_, _| ())?, 0, "the table is empty");
+    assert_eq!(
+        reader.empty(&table, &mut |_, _| ())?,
+        0,
+        "the table is empty"
+    );
     Ok(())
 }
 
