@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use flowwatch_common::abi::MAX_DEVICES;
 use jiff::SignedDuration;
 
 use crate::{
@@ -17,16 +18,14 @@ use crate::{
     model::{Device, MacAddress},
 };
 
-/// Devices that the kernel's device table can hold.
-pub const MAX_DEVICES: usize = 4096;
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
 pub const DEFAULT_FLOW_TABLE_SIZE: u32 = 65_536;
 /// The largest table of one epoch that can be asked for.
 pub const MAX_FLOW_TABLE_SIZE: u32 = 16 << 20;
 /// Time between two drains, unless the user says otherwise.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-/// The least time between two drains: a swap waits for the kernel, 7 to 27 ms as measured, so a
-/// shorter one would not come true.
+/// The least time between two drains: a swap waits for the kernel, some milliseconds as
+/// `cargo xtask bench` prints them, so a shorter one would not come true.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Octets of an interface's name, at most (Linux, `IFNAMSIZ` less its zero).
