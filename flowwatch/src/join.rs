@@ -1,7 +1,7 @@
 //! The join: counted flows, names and places become a snapshot.
 //!
-//! Pure: everything it needs is an argument. Cost follows the number of flows; a place is looked
-//! up once for each address.
+//! Pure: everything it needs is an argument. Cost follows the number of flows; places are
+//! looked up once for each address, up to a bound.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -91,18 +91,14 @@ fn records(sources: Sources<'_>) -> Vec<FlowRecord> {
         databases: sources.databases,
         known: HashMap::default(),
     };
-    entries
-        .into_iter()
-        .filter_map(|entry| {
-            let device = sources.devices.get(usize::from(entry.device))?;
-            Some(record(
-                device,
-                &entry,
-                sources.names,
-                places.of(entry.remote),
-            ))
-        })
-        .collect()
+    // Room that is grown by doubling is needed twice meanwhile: for a full window, hundreds of MB.
+    let mut records = Vec::with_capacity(entries.len());
+    records.extend(entries.into_iter().filter_map(|entry| {
+        let device = sources.devices.get(usize::from(entry.device))?;
+        let place = places.of(entry.remote);
+        Some(record(device, &entry, sources.names, place))
+    }));
+    records
 }
 
 fn record(
@@ -132,24 +128,26 @@ fn record(
     }
 }
 
-/// The places of one join: one look-up for each address, as many flows share one.
+/// The places of one join: one look-up for each address, as many flows share one. Bounded: a scan's
+/// addresses are each met once.
 struct Places<'a> {
     databases: &'a Databases,
     known: HashMap<IpAddr, (Scope, Place), RandomState>,
 }
 
 impl Places<'_> {
+    /// Addresses that are remembered.
+    const MOST: usize = 1 << 16;
+
     fn of(&mut self, address: IpAddr) -> (Scope, Place) {
-        let place = self.known.entry(address).or_insert_with(|| {
-            let scope = Scope::of(address);
-            // A database may have words for special addresses; they are never placed.
-            let place = match scope {
-                Scope::Internet => self.databases.place_of(address),
-                _ => Place::default(),
-            };
-            (scope, place)
-        });
-        place.clone()
+        if let Some(known) = self.known.get(&address) {
+            return known.clone();
+        }
+        let place = (Scope::of(address), self.databases.place_of(address));
+        if self.known.len() < Self::MOST {
+            self.known.insert(address, place.clone());
+        }
+        place
     }
 }
 

@@ -41,7 +41,8 @@ use crate::names::{NameLimits, NameTable};
 use crate::plan::RunPlan;
 use crate::store::{AttachedInterface, FlowTable, Meta, Snapshot};
 
-/// Flows that the window holds: about 200 MB when full.
+/// Flows that the window holds: about 100 MB when full, and three times as much again while the
+/// document is made of it.
 const WINDOW_FLOWS: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("not zero");
 
 /// Samples that are read before something else gets its turn: a flood of them must not keep drains
