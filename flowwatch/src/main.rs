@@ -64,7 +64,15 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
         &|out| document.write(&snapshot, out),
         &mut io::stdout().lock(),
     );
-    outcome.and(written.map_err(Into::into))
+    let written = written.map_err(anyhow::Error::from);
+    match (outcome, written) {
+        (Err(outcome), Err(written)) => {
+            // One error ends the program; that the document is elsewhere must be known all the same.
+            console::tell(&sentence_of(&written));
+            Err(outcome)
+        }
+        (outcome, written) => outcome.and(written),
+    }
 }
 
 /// Sends the log to standard error, one printable line a message.
