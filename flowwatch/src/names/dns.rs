@@ -11,14 +11,13 @@ use flowwatch_common::abi::Direction;
 use flowwatch_common::wire::dns::{
     CLASS_IN, DnsError, Message, Name, OPCODE_QUERY, RCODE_NO_ERROR, Record, RecordData,
 };
+use flowwatch_common::wire::ip_protocol::UDP;
 
 use super::{Claim, NameSource, NameSourceReader, Outcome, Reading};
 use crate::observation::PayloadSample;
 
 /// The port that name servers answer from.
 const PORT: u16 = 53;
-/// UDP's IANA protocol number.
-const UDP: u8 = 17;
 /// The aliases that are followed. BIND and Unbound give up after 11.
 const MAX_ALIASES: usize = 16;
 /// The octets of text that are kept of a binding's chain; names behind that are followed, not kept.

@@ -64,7 +64,6 @@ pub struct FlowTable {
     flows: IndexMap<FlowKey, PackedCounts, RandomState>,
     devices: Vec<DeviceWindow>,
     capacity: usize,
-    turned_away: u64,
 }
 
 /// Whole words, as a million of these are hashed and compared a second.
@@ -77,7 +76,7 @@ struct FlowKey {
     rest: u64,
 }
 
-/// Half a [`Counts`]' times, as the window may hold millions.
+/// [`Counts`] in fewer octets, as the window may hold a million.
 #[derive(Clone, Copy, Debug)]
 struct PackedCounts {
     traffic: BothWays,
@@ -94,7 +93,6 @@ impl FlowTable {
             flows: IndexMap::default(),
             devices: vec![DeviceWindow::default(); devices],
             capacity: capacity.get(),
-            turned_away: 0,
         }
     }
 
@@ -118,7 +116,6 @@ impl FlowTable {
         device.folded += traffic;
         if !has_room {
             device.overflow += traffic;
-            self.turned_away += 1;
         }
     }
 
@@ -171,12 +168,6 @@ impl FlowTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.flows.is_empty()
-    }
-
-    /// Returns how often a flow of an epoch found no room and was added to an overflow.
-    #[must_use]
-    pub const fn turned_away(&self) -> u64 {
-        self.turned_away
     }
 
     fn device_mut(&mut self, device: DeviceId) -> &mut DeviceWindow {
@@ -368,7 +359,6 @@ mod tests {
         table.fold(&flow(0, "192.0.2.1", 1));
 
         assert_eq!(table.len(), 1);
-        assert_eq!(table.turned_away(), 2);
         assert_eq!(table.device(0).overflow, BothWays::default());
         assert_eq!(
             table.device(1).overflow.up,
