@@ -1,20 +1,26 @@
 //! flowwatch's library: from the kernel's counters to a named, placed, exact table.
 //!
-//! Modules in the order in which data passes through them.
+//! Modules in groups, in the order in which data passes through them: the user's wish, what the
+//! kernel saw, what is known of it, the two together, and how it is shown.
 
 pub mod cli;
 pub mod config;
-pub mod console;
-pub mod exit;
-pub mod format;
-pub mod geo;
-pub mod join;
-pub mod kernel;
-pub mod model;
-pub mod names;
-pub mod observation;
-pub mod output;
 pub mod plan;
-pub mod run;
+
+pub mod kernel;
+pub mod observation;
+
+pub mod geo;
+pub mod names;
+
+pub mod join;
+pub mod model;
 pub mod store;
+
+pub mod console;
+pub mod format;
+pub mod output;
 pub mod text;
+
+pub mod exit;
+pub mod run;

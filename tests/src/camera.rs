@@ -1,4 +1,4 @@
-//! The simulated camera: what the one of DESIGN.md section 1 asked for and talked to, under its old
+//! The simulated camera: what a real one was caught asking for and talking to in 2019, under its old
 //! and its fixed firmware, as data; and the doing of it in a lab.
 //!
 //! Names are asked for by real questions; then the addresses of the answers are talked to. Payloads

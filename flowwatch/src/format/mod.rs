@@ -1,7 +1,7 @@
 //! The formats in which a snapshot is written.
 //!
-//! Each takes a `Snapshot` and `FIELDS` and writes octets; none knows another, nor where the octets
-//! go. A new format is one file and one line of [`FORMATS`].
+//! Each takes a `Snapshot` and `FIELDS` and writes octets; none knows where the octets go, and none
+//! another, but that a line of `jsonl` is a flow of `json`. A new format is one file and one line of [`FORMATS`].
 
 mod csv;
 mod json;

@@ -299,7 +299,8 @@ fn attach_clsact(
     interface: &str,
     side: TcAttachType,
 ) -> Result<tc::SchedClassifierLinkId, ProgramError> {
-    // It may exist already; if it can't be made, attaching says why.
+    // It may exist already; if it can't be made, attaching says why. It stays when flowwatch goes:
+    // others may have come to use it.
     if let Err(error) = tc::qdisc_add_clsact(interface) {
         ::log::debug!("add clsact to {interface}: {error}");
     }

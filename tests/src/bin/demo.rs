@@ -27,10 +27,7 @@ const CERTAIN_COUNTRIES: [(&str, &str); 4] = [
 ];
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| word != "--")
-        .collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let program = arguments
         .first()
         .context("usage: demo FLOWWATCH [xdp|tc|auto]")?;

@@ -14,7 +14,7 @@ use crate::native;
 use crate::programs::{Choice, Programs, device_mac};
 use crate::tally::Tally;
 
-/// What the issue asks for at least.
+/// Every kind of header, truncation and limit takes so many at least.
 const FEWEST: usize = 60;
 
 /// Returns the tally that the fixture must give.

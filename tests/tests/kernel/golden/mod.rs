@@ -1,5 +1,5 @@
 //! The golden frames: octets, and what must become of each, written by hand from the RFCs and from
-//! DESIGN.md section 3. One file a kind. A row is a frame: rustfmt, which would make five lines of
+//! what the README says is counted. One file a kind. A row is a frame: rustfmt, which would make five lines of
 //! each, is kept off.
 
 mod aggregates;
