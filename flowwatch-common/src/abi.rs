@@ -1,7 +1,7 @@
 //! Memory shared between the BPF programs and the loader: keys and values of the maps, the
 //! payload samples, and their limits.
 //!
-//! Integers and byte arrays in C layout, host byte order unless a field says otherwise, reserved
+//! Integers and octet arrays in C layout, host byte order unless a field says otherwise, reserved
 //! octets explicit and zero, sizes asserted.
 
 use core::net::{IpAddr, Ipv6Addr};
@@ -20,8 +20,7 @@ pub enum Direction {
 /// Why a frame of a tagged device is in no flow. Each such frame counts under exactly one.
 ///
 /// A whole word: of a `Result`, it shares the memory of the other case, whose first word would
-/// otherwise be put together from octets, for which the hash of the flow's key has to wait
-/// (measured: a fifth of the program on IPv6).
+/// otherwise be put together from octets, for which the hash of the flow's key has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Reason {
@@ -77,8 +76,7 @@ pub const MAX_DEVICES: usize = 4096;
 
 /// The key of a flow in the epoch's table: (device, remote, protocol, port).
 ///
-/// Whole words only: a key put together from octets stalls the hash on store forwarding (measured:
-/// 16 % of the whole program).
+/// Whole words only: a key put together from octets stalls the hash on store forwarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
 pub struct FlowKey {
@@ -91,6 +89,17 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
+    /// Reads a key from the octets of a map's key or of a ring buffer's record.
+    #[must_use]
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        let word = |at: usize| octets.octets::<4>(at).map(u32::from_ne_bytes);
+        Some(Self {
+            remote: [word(0)?, word(4)?, word(8)?, word(12)?],
+            device: word(16)?,
+            transport: word(20)?,
+        })
+    }
+
     /// Packs port (bits 0 to 15), protocol number (16 to 23) and IP version (24 to 31) in a word.
     /// The version keeps an IPv6 packet with an IPv4-mapped address apart from IPv4.
     #[inline]
@@ -154,6 +163,24 @@ pub struct FlowCounters {
     pub first_tick: u64,
     /// The same at the last packet.
     pub last_tick: u64,
+}
+
+impl FlowCounters {
+    /// Reads one CPU's counts from the octets of a map's value.
+    #[must_use]
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        let word = |at: usize| octets.octets::<8>(at).map(u64::from_ne_bytes);
+        let traffic = |at: usize| {
+            let (packets, octets) = (word(at)?, word(at + 8)?);
+            Some(TrafficCounter { packets, octets })
+        };
+        Some(Self {
+            up: traffic(0)?,
+            down: traffic(16)?,
+            first_tick: word(32)?,
+            last_tick: word(40)?,
+        })
+    }
 }
 
 /// Frames and their layer-2 octets.
@@ -223,11 +250,7 @@ impl SampleHeader {
         let word = |at: usize| octets.octets::<4>(at).map(u32::from_ne_bytes);
         let half = |at: usize| octets.octets::<2>(at).map(u16::from_ne_bytes);
         Some(Self {
-            key: FlowKey {
-                remote: [word(0)?, word(4)?, word(8)?, word(12)?],
-                device: word(16)?,
-                transport: word(20)?,
-            },
+            key: FlowKey::from_octets(octets)?,
             tick: octets.octets::<8>(24).map(u64::from_ne_bytes)?,
             wire_length: word(32)?,
             sampled_length: word(36)?,
@@ -307,6 +330,7 @@ const _: () = {
     assert!(size_of::<FlowKey>() == 24);
     assert!(size_of::<FlowCounters>() == 48);
     assert!(size_of::<DeviceCounters>() == 64 + 16 * REASON_COUNT);
+    assert!(size_of::<SampleCounters>() == 24);
     assert!(size_of::<SampleHeader>() == 48);
     assert!(size_of::<Sample>() == size_of::<SampleHeader>() + SAMPLE_PAYLOAD_MAX);
 };

@@ -2,7 +2,7 @@
 //!
 //! Most frames are counted at the first look, which is inlined into each hook. What is rare (a
 //! frame that is in no flow, a flow's first packet) is done out of line, so that the rest need not
-//! keep registers for it (measured: a sixth of the program).
+//! keep registers for it.
 #![expect(
     unsafe_code,
     reason = "counters are reached by address; each CPU has its own"

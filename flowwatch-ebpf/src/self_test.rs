@@ -13,7 +13,8 @@ pub(crate) fn note(ifindex: impl Fn() -> u32, direction: Direction) {
     }
     let key = hook_key(ifindex(), direction);
     if HOOKS_SEEN.get_ptr(key).is_none() {
-        // A full table can't happen: there are fewer hooks than entries.
+        // The table has room for the hooks of 512 interfaces. What finds none is not noted, and is
+        // told as a hook that doesn't run.
         let _ = HOOKS_SEEN.insert(key, 1, u64::from(BPF_ANY));
     }
 }

@@ -30,7 +30,7 @@ pub struct Header {
 #[inline(always)]
 #[expect(
     clippy::inline_always,
-    reason = "a call costs more than the look-up; see bytes"
+    reason = "a call would pass the header by memory"
 )]
 pub fn parse<B: PacketBytes + ?Sized>(bytes: &B) -> Result<Header, Reason> {
     let octets: [u8; HEADER_LENGTH] = bytes.octets(0).ok_or(Reason::Truncated)?;

@@ -2,8 +2,8 @@
 //! with ports, an IPv6 extension header and its length, or neither.
 //!
 //! A table instead of comparisons: the verifier follows each branch of a loop separately, and with
-//! one way through an extension header, a chain of eight is one way (measured: half a million
-//! instructions to verify become some ten thousand; the kernel's limit is a million).
+//! one way through an extension header, a chain of eight is one way instead of thousands, of whose
+//! instructions the kernel verifies a million at most.
 
 /// TCP (RFC 9293).
 pub const TCP: u8 = 6;

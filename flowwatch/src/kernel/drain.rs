@@ -8,10 +8,10 @@ use std::io;
 
 use aya::maps::{ArrayOfMaps, MapData, MapError, PerCpuHashMap};
 use flowwatch_common::abi::{FlowCounters, FlowKey};
-use flowwatch_common::bytes::PacketBytes as _;
 
 use super::batch::{Access, TableReader};
 use super::clock::TickClock;
+use super::totals::traffic_of;
 use crate::observation::{DeviceId, EpochFlow, Traffic};
 
 /// One epoch's table, as the loader makes it.
@@ -129,32 +129,19 @@ impl Drain {
 
 /// Sums an entry over the CPUs.
 fn flow_of(key: &[u8], values: &[u8], clock: &TickClock) -> Option<EpochFlow> {
-    let key = flow_key(key)?;
+    let key = FlowKey::from_octets(key)?;
     let mut up = Traffic::default();
     let mut down = Traffic::default();
     let mut first_tick = u64::MAX;
     let mut last_tick = 0;
     for value in values.chunks_exact(size_of::<FlowCounters>()) {
-        let [
-            up_packets,
-            up_octets,
-            down_packets,
-            down_octets,
-            first,
-            last,
-        ] = words(value)?;
-        up += Traffic {
-            packets: up_packets,
-            octets: up_octets,
-        };
-        down += Traffic {
-            packets: down_packets,
-            octets: down_octets,
-        };
-        if first != 0 {
-            first_tick = first_tick.min(first);
+        let counters = FlowCounters::from_octets(value)?;
+        up += traffic_of(counters.up);
+        down += traffic_of(counters.down);
+        if counters.first_tick != 0 {
+            first_tick = first_tick.min(counters.first_tick);
         }
-        last_tick = last_tick.max(last);
+        last_tick = last_tick.max(counters.last_tick);
     }
     Some(EpochFlow {
         device: key.device as DeviceId,
@@ -166,21 +153,4 @@ fn flow_of(key: &[u8], values: &[u8], clock: &TickClock) -> Option<EpochFlow> {
         first_seen: clock.time_of(first_tick.min(last_tick)),
         last_seen: clock.time_of(last_tick),
     })
-}
-
-fn flow_key(octets: &[u8]) -> Option<FlowKey> {
-    let word = |at: usize| octets.octets::<4>(at).map(u32::from_ne_bytes);
-    Some(FlowKey {
-        remote: [word(0)?, word(4)?, word(8)?, word(12)?],
-        device: word(16)?,
-        transport: word(20)?,
-    })
-}
-
-fn words(octets: &[u8]) -> Option<[u64; 6]> {
-    let mut words = [0; 6];
-    for (word, eight) in words.iter_mut().zip(octets.chunks_exact(8)) {
-        *word = u64::from_ne_bytes(eight.try_into().ok()?);
-    }
-    Some(words)
 }

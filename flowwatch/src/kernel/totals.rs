@@ -61,7 +61,8 @@ fn add_frames(total: &mut Frames, counter: FrameCounter) {
     total.l2_octets += counter.l2_octets;
 }
 
-fn traffic_of(counter: TrafficCounter) -> Traffic {
+/// Returns a kernel's counter as the rest has it.
+pub(super) fn traffic_of(counter: TrafficCounter) -> Traffic {
     Traffic {
         packets: counter.packets,
         octets: counter.octets,
