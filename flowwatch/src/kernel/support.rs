@@ -2,6 +2,9 @@
 
 use std::io;
 
+use aya::maps::MapError;
+use aya::programs::ProgramError;
+
 /// The kernel lacks something that flowwatch needs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{feature}: this kernel lacks it (it came with Linux {since_kernel}); {advice}")]
@@ -50,12 +53,19 @@ fn lacks_perfmon(status: &str) -> bool {
     effective.is_some_and(|held| held & (1 << CAP_PERFMON | 1 << CAP_SYS_ADMIN) == 0)
 }
 
-/// Returns the first I/O error in an error's chain of causes.
+/// Returns the first I/O error in an error's chain of causes. aya passes some off as its own, which
+/// the chain then leaves out.
 #[must_use]
 pub fn io_error_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     let mut current = Some(error);
     while let Some(cause) = current {
         if let Some(found) = cause.downcast_ref::<io::Error>() {
+            return Some(found);
+        }
+        if let Some(ProgramError::IOError(found)) = cause.downcast_ref() {
+            return Some(found);
+        }
+        if let Some(MapError::IoError(found)) = cause.downcast_ref() {
             return Some(found);
         }
         current = cause.source();
@@ -66,6 +76,23 @@ pub fn io_error_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_io_error_is_found_however_aya_wraps_it() {
+        let busy = || io::Error::from_raw_os_error(libc::EBUSY);
+        let check = |error: &(dyn std::error::Error + 'static)| {
+            let found = io_error_of(error).and_then(io::Error::raw_os_error);
+            assert_eq!(found, Some(libc::EBUSY), "{error:?}");
+        };
+        let syscall = || aya::sys::SyscallError {
+            call: "bpf_link_create",
+            io_error: busy(),
+        };
+        check(&ProgramError::IOError(busy()));
+        check(&ProgramError::SyscallError(syscall()));
+        check(&MapError::IoError(busy()));
+        check(&MapError::SyscallError(syscall()));
+    }
 
     #[test]
     fn capabilities_are_read_from_the_processs_status() {
