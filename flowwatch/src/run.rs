@@ -113,7 +113,7 @@ impl Session {
             epochs: 0,
         };
         Ok(Self {
-            presence: Presence::of(&attached.attachments),
+            presence: Presence::of(&attached.attachments, &plan.interfaces),
             attached,
             clock: loaded.programs.clock()?,
             programs: loaded.programs,
