@@ -15,12 +15,12 @@ use crate::observation::DeviceId;
 /// By how much an answer may seem to come after the packet that it caused.
 ///
 /// Flows carry the time of the kernel's tick, up to 10 ms old, samples the true one.
-pub const CLOCK_SLACK: SignedDuration = SignedDuration::from_millis(50);
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_millis(50);
 
 /// For how long a binding is good at least, whatever its ttl.
 ///
 /// A name server that spreads load says 0 or a few seconds, and a device connects when it is ready.
-pub const MIN_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+const MIN_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
 /// How much a table may hold. A limit that is reached costs the least recently answered bindings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use crate::observation::{DeviceId, PayloadSample};
 use bindings::Bindings;
-pub use bindings::{Binding, CLOCK_SLACK, MIN_LIFETIME, NameLimits};
+pub use bindings::{Binding, NameLimits};
 
 /// Where a name comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
