@@ -21,6 +21,9 @@ use crate::traffic::Server;
 pub const OUTSIDE_NAME_SERVER: Ipv4Addr = Ipv4Addr::new(9, 9, 9, 9);
 /// An address of the internet's that dual-stack devices can talk to.
 pub const INTERNET_IPV6: Ipv6Addr = Ipv6Addr::new(0x2600, 0x1f14, 0, 0, 0, 0, 0, 0x34);
+/// The MTU of every link, unless told otherwise: Ethernet's.
+const MTU: u16 = 1500;
+
 /// The IP families that a device has addresses of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressing {
@@ -88,6 +91,7 @@ pub struct LabBuilder {
     devices: Vec<DeviceSpec>,
     is_bridged: bool,
     offloads: Offloads,
+    mtu: u16,
     resolver: Resolver,
     neighbours: Neighbours,
     records: Vec<Record>,
@@ -113,6 +117,13 @@ impl LabBuilder {
     #[must_use]
     pub fn offloads(mut self, offloads: Offloads) -> Self {
         self.offloads = offloads;
+        self
+    }
+
+    /// Sets the MTU of every link; 1500 unless told.
+    #[must_use]
+    pub fn mtu(mut self, octets: u16) -> Self {
+        self.mtu = octets;
         self
     }
 
@@ -198,6 +209,7 @@ impl Lab {
             devices: Vec::new(),
             is_bridged: false,
             offloads: Offloads::On,
+            mtu: MTU,
             resolver: Resolver::Gateway,
             neighbours: Neighbours::Permanent,
             records: Vec::new(),

@@ -14,9 +14,8 @@ use crate::ledger::Ledger;
 use crate::link::{self, Statistics};
 use crate::specimen::{Specimen, Way};
 
-/// Octets of an Ethernet header, and of the largest frame with two tags.
+/// Octets of an Ethernet header.
 const ETHERNET: u64 = 14;
-const LARGEST: u64 = 1522;
 
 /// What one generator sends.
 #[derive(Clone, Debug)]
@@ -42,6 +41,8 @@ pub struct Fired {
     pub frames: u64,
     /// From the first to the last.
     pub elapsed: Duration,
+    /// Octets of the largest frame.
+    largest: u64,
     /// What the ports' own counters gained.
     ports: BTreeMap<String, Statistics>,
 }
@@ -72,8 +73,11 @@ pub fn fire(lab: &Lab, streams: &[Stream<'_>]) -> Result<Fired> {
         let name = &device.name;
         Way::BOTH.map(|way| ledger.sum(name, way).seen.frames)
     });
+    let specimens = streams.iter().flat_map(|stream| &stream.specimens);
+    let largest = specimens.map(|specimen| specimen.frame.len()).max();
     Ok(Fired {
         frames: frames.sum(),
+        largest: largest.unwrap_or_default() as u64,
         ledger,
         sent,
         elapsed,
@@ -179,7 +183,7 @@ impl Fired {
                 port.rx_octets
             );
             // What it dropped, the port did not measure.
-            let dropped = port.tx_dropped * ETHERNET..=port.tx_dropped * LARGEST;
+            let dropped = port.tx_dropped * ETHERNET..=port.tx_dropped * self.largest;
             ensure!(
                 dropped.contains(&down.wrapping_sub(port.tx_octets)),
                 "{}: {down} octets seen, {} sent and {} frames dropped",

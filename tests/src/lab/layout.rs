@@ -17,7 +17,6 @@ use crate::namespace::Namespace;
 /// The gateway's and the internet's addresses between them.
 const WAN: [(Ipv4Addr, Ipv6Addr, Mac); 2] = [wan(1), wan(2)];
 const BRIDGE_MAC: Mac = Mac([2, 0, 0, 0, 2, 0]);
-const MTU: u16 = 1500;
 
 const fn wan(host: u8) -> (Ipv4Addr, Ipv6Addr, Mac) {
     let v6 = Ipv6Addr::new(0xfc00, 1, 0, 0, 0, 0, 0, host as u16);
@@ -87,7 +86,7 @@ impl LabBuilder {
             name: "wan0",
             mac,
         };
-        link::veth(&end(gateway, near.2), &end(internet, far.2), MTU)?;
+        link::veth(&end(gateway, near.2), &end(internet, far.2), self.mtu)?;
         let mut remotes: Vec<IpAddr> = camera::addresses().into_iter().map(IpAddr::V4).collect();
         remotes.push(OUTSIDE_NAME_SERVER.into());
         remotes.extend(&self.addresses);
@@ -131,7 +130,7 @@ impl LabBuilder {
             name: &port,
             mac: port_mac,
         };
-        link::veth(&near, &far, MTU).with_context(|| format!("attach {}", spec.name))?;
+        link::veth(&near, &far, self.mtu).with_context(|| format!("attach {}", spec.name))?;
         link::set_offloads(&namespace, "eth0", self.offloads)?;
         link::set_offloads(gateway, &port, self.offloads)?;
         let (mut interface, mut gateway_interface) = ("eth0".to_owned(), port.clone());

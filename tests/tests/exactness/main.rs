@@ -5,6 +5,7 @@
 mod clsact;
 mod full_rate;
 mod full_table;
+mod jumbo;
 mod refused;
 mod specimens;
 mod tags;
