@@ -1,13 +1,17 @@
 //! What a test needs of the machine, and the typed reason why it is skipped without it.
 //!
-//! `FLOWWATCH_NO_SKIP=1` (set in CI) turns every skip into a failure, but for the link types in
+//! A skip is printed, and noted in the file that `FLOWWATCH_SKIPS` names, which `cargo xtask test`
+//! reads at its end. `FLOWWATCH_NO_SKIP=1` (set in CI) turns every skip into a failure, but for the link types in
 //! `FLOWWATCH_LACKS` (such as `vlan,bond`): what a machine's kernel is known to lack is said there,
 //! once, in its CI's own configuration.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::thread;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::flowwatch::PROGRAM;
 
@@ -34,8 +38,8 @@ pub struct NotSupported {
 impl fmt::Display for NotSupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.need {
-            Need::Root => write!(f, "not root"),
-            Need::Program(name) => write!(f, "no program `{name}`"),
+            Need::Root => write!(f, "this is not root"),
+            Need::Program(name) => write!(f, "there is no program `{name}`"),
             Need::LinkType(name) => write!(f, "the kernel has no links of type `{name}`"),
             Need::Flowwatch => write!(
                 f,
@@ -64,8 +68,28 @@ pub fn granted(needs: &[Need]) -> Result<bool> {
     if is_strict && !is_known(missing) {
         bail!("FLOWWATCH_NO_SKIP=1, but {missing}");
     }
-    eprintln!("skipped: {missing}");
+    note(missing)?;
     Ok(false)
+}
+
+/// Tells of a skip. The test's name is its thread's.
+fn note(missing: NotSupported) -> Result<()> {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Not by `eprintln`, which the test runner keeps to itself when a test passes.
+    writeln!(io::stderr(), "skipped: {test}: {missing}").ok();
+    let Some(path) = std::env::var_os("FLOWWATCH_SKIPS") else {
+        return Ok(());
+    };
+    let what = || format!("note a skip in {}", Path::new(&path).display());
+    let mut notes = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(what)?;
+    // In one piece: several tests may be writing.
+    let line = format!("{missing}\t{test}\n");
+    notes.write_all(line.as_bytes()).with_context(what)
 }
 
 fn is_known(missing: NotSupported) -> bool {

@@ -27,6 +27,7 @@ mod sizes;
 mod source;
 
 mod lab;
+mod skips;
 mod steps;
 mod test;
 

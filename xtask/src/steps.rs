@@ -8,10 +8,10 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
 use crate::cargo_tools::CARGO_FUZZ;
-use crate::process::{cargo, is_root, run};
+use crate::process::{cargo, run};
 use crate::toolchain::Choice;
 use crate::workspace::{files, root, target_folder};
-use crate::{build_ebpf, layers, setup, sizes};
+use crate::{build_ebpf, layers, setup, sizes, skips};
 
 /// A part of the tests, which `--only` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -107,9 +107,6 @@ pub(crate) const STEPS: &[Step] = &[
 /// The crate with the lab and the tests that run in it.
 const LAB: &str = "flowwatch-tests";
 
-/// The variable by which a test that can't run fails instead of being skipped.
-const NO_SKIP: &str = "FLOWWATCH_NO_SKIP";
-
 /// The variable that tells tests where the program is.
 const PROGRAM: &str = "FLOWWATCH_BIN";
 
@@ -156,7 +153,7 @@ fn unit_tests() -> Result<()> {
 
 /// The lab's own unit tests; its integration tests are the kernel and live ones.
 fn lab_unit_tests() -> Result<()> {
-    run(without_skips(
+    run(skips::noted(
         cargo().args(["test", "--quiet", "-p", LAB, "--lib", "--bins"]),
     ))
 }
@@ -180,7 +177,7 @@ fn privileged_tests(part: Part) -> Result<()> {
     }
     command.args(targets.iter().flat_map(|target| ["--test", target]));
     // Tests of one target may change the same kernel's state; their own threads are their matter.
-    run(without_skips(&mut command))
+    run(skips::noted(&mut command))
 }
 
 /// Seconds that each fuzz target runs: long enough to try every seed and some millions of changes.
@@ -247,14 +244,6 @@ fn part_of(target: &str) -> Part {
     } else {
         Part::Live
     }
-}
-
-/// `command`, with tests told not to skip where nothing excuses them: in CI, and for root.
-fn without_skips(command: &mut Command) -> &mut Command {
-    if is_root() || std::env::var_os("CI").is_some_and(|ci| ci == "true") {
-        command.env(NO_SKIP, "1");
-    }
-    command
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! `cargo xtask test`: runs every step of the project's tests, all of them even when one fails, and
-//! says at the end what each took and came to.
+//! says at the end what each took and came to, and which tests were skipped.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::skips;
 use crate::steps::{Part, STEPS, Step};
 
 /// What a step came to.
@@ -22,11 +23,13 @@ struct Outcome {
 /// # Errors
 /// When a step failed.
 pub(crate) fn test(only: &[Part], without: Option<Part>) -> Result<()> {
+    skips::forget()?;
     let chosen = STEPS
         .iter()
         .filter(|step| is_chosen(step.part, only, without));
     let outcomes: Vec<Outcome> = chosen.map(outcome_of).collect();
     println!("{}", table(&outcomes));
+    print!("{}", skips::list()?);
     // Alone on its line: CI reads it.
     println!("{}", closing_line(&outcomes));
     let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some());
