@@ -63,11 +63,13 @@ fn by_reason(notes: &str) -> String {
     for (reason, test) in notes.lines().filter_map(|line| line.split_once('\t')) {
         reasons.entry(reason).or_default().insert(test);
     }
-    let lines = reasons.iter().map(|(reason, tests)| {
-        let tests: String = tests.iter().map(|test| format!("  {test}\n")).collect();
-        format!("skipped, because {reason}:\n{tests}")
-    });
-    lines.collect()
+    let mut text = String::new();
+    for (reason, tests) in reasons {
+        text.extend(["skipped, because ", reason, ":\n"]);
+        let tests = tests.into_iter();
+        text.extend(tests.flat_map(|test| ["  ", test, "\n"]));
+    }
+    text
 }
 
 #[cfg(test)]
