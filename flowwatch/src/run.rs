@@ -203,18 +203,18 @@ impl Session {
                 Err(error) => warnings.push(format!("{error}; the old one stays in use")),
             }
         }
-        for warning in warnings {
-            log::warn!("{warning}");
-        }
+        warn(&warnings);
         Ok(())
     }
 
     /// Detaches, drains what is left, and joins everything.
     async fn finish(
-        self,
+        mut self,
         plan: &RunPlan,
         outcome: anyhow::Result<()>,
     ) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
+        // What passes from here on may be too late for its hook.
+        self.watch.look().await;
         let Self {
             attached,
             programs,
@@ -222,16 +222,19 @@ impl Session {
             ring,
             mut names,
             databases,
+            mut watch,
             ..
         } = self;
-        let interfaces = attached.attachments.iter().map(described).collect();
-        drop(attached);
+        let attachments = attached.detach();
+        let interfaces = attachments.iter().map(described).collect();
         let clock = programs.clock().unwrap_or(self.clock);
         let (mut counting, under_way) = match drainer.into_counting().await {
             Ok(counting) => counting,
             Err(error) => return Err(outcome.err().unwrap_or_else(|| error.into())),
         };
         let drained = drain_rest(&mut counting, &clock);
+        // What can't be looked up is no reason to lose what was counted.
+        warn(&watch.complaints(&attachments).unwrap_or_default());
         take_samples(&mut ring.into_inner(), &clock, usize::MAX, &mut names);
         let dropped = samples_dropped(&self.sample_counters);
         let span = (self.started_at, Timestamp::now());
@@ -245,6 +248,12 @@ impl Session {
         };
         let outcome = outcome.and(under_way.map_err(Into::into)).and(drained);
         Ok((join(sources, meta), outcome))
+    }
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        log::warn!("{warning}");
     }
 }
 

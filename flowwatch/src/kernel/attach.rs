@@ -123,6 +123,14 @@ pub struct Attached {
     tc_links: Vec<SchedClassifierLink>,
 }
 
+impl Attached {
+    /// Takes every program off; returns how the interfaces were counted on.
+    #[must_use]
+    pub fn detach(self) -> Vec<Attachment> {
+        self.attachments
+    }
+}
+
 /// Attaches to every interface, or to none.
 ///
 /// # Errors

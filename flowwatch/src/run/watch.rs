@@ -18,7 +18,12 @@ const TOLERANCE: u64 = 16;
 /// A self-test under way, or none.
 pub(crate) struct HookWatch {
     under_way: Option<(SelfTest, Instant)>,
+    /// The interfaces' counters of a moment when all programs were attached.
     before: Vec<Interface>,
+    /// The same at the last look: what an interface had counted by then has passed its hooks since.
+    last: Vec<Interface>,
+    /// The hooks that were complained of.
+    told: Vec<Hook>,
 }
 
 impl HookWatch {
@@ -27,11 +32,14 @@ impl HookWatch {
         Self {
             under_way: Some((test, Instant::now() + PATIENCE)),
             before: Vec::new(),
+            last: Vec::new(),
+            told: Vec::new(),
         }
     }
 
     /// Compares with these counters of the interfaces, of a moment when all programs were attached.
     pub(crate) fn compare_with(&mut self, before: Vec<Interface>) {
+        self.last.clone_from(&before);
         self.before = before;
     }
 
@@ -43,24 +51,49 @@ impl HookWatch {
         &mut self,
         attachments: &[Attachment],
     ) -> Result<Vec<String>, MapError> {
+        let complaints = self.complaints(attachments)?;
+        if self.under_way.is_some() {
+            self.look().await;
+        }
+        Ok(complaints)
+    }
+
+    /// Remembers the interfaces' counters.
+    pub(crate) async fn look(&mut self) {
+        // A list that can't be had is no reason to forget the last one.
+        if let Ok(interfaces) = interface::list().await {
+            self.last = interfaces;
+        }
+    }
+
+    /// Returns what is wrong with hooks that have not run, though packets had passed them at the
+    /// last look, and that were not complained of yet.
+    ///
+    /// # Errors
+    /// The map's error.
+    pub(crate) fn complaints(
+        &mut self,
+        attachments: &[Attachment],
+    ) -> Result<Vec<String>, MapError> {
         let Some((test, deadline)) = &mut self.under_way else {
             return Ok(Vec::new());
         };
         let silent = test.silent(attachments)?;
-        if !silent.is_empty() && Instant::now() < *deadline {
-            return Ok(Vec::new());
+        if silent.is_empty() || Instant::now() >= *deadline {
+            test.stop()?;
+            self.under_way = None;
         }
-        test.stop()?;
-        self.under_way = None;
-        if silent.is_empty() {
-            return Ok(Vec::new());
+        let mut complaints = Vec::new();
+        for hook in silent {
+            if self.told.contains(&hook) {
+                continue;
+            }
+            if let Some(complaint) = complaint(&hook, &self.before, &self.last) {
+                complaints.push(complaint);
+                self.told.push(hook);
+            }
         }
-        // Without counters to compare with there is nothing to say.
-        let now = interface::list().await.unwrap_or_default();
-        Ok(silent
-            .iter()
-            .filter_map(|hook| complaint(hook, &self.before, &now))
-            .collect())
+        Ok(complaints)
     }
 }
 
