@@ -47,10 +47,16 @@ Examples:
   The same from a file:
     sudo flowwatch run --config /etc/flowwatch.toml
 
-A configuration file (the command line wins over it):
+A configuration file, with every setting that it may hold (the command line wins over it):
   interfaces = [\"br-lan\"]
   interval = \"1s\"
+  duration = \"1h\"
   geo = [\"GeoLite2-City.mmdb\"]
+  builtin_geo = true
+  format = \"csv\"
+  output = \"devices.csv\"
+  attach = \"auto\"
+  flow_table_size = 65536
   [[device]]
   name = \"camera\"
   mac = \"2c:aa:8e:01:02:03\"
@@ -263,6 +269,8 @@ fn sentence(rendered: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -361,6 +369,22 @@ mod tests {
                 assert!(help.contains("[example: "), "{argument}: {help}");
             }
         }
+    }
+
+    #[test]
+    fn the_configuration_file_of_the_help_holds_every_setting() {
+        let (_, example) = RUN_EXAMPLES
+            .split_once("(the command line wins over it):\n")
+            .unwrap();
+        let (example, _) = example.split_once("\n\n").unwrap();
+        let settings = crate::config::parse(Path::new("fw.toml"), example).unwrap();
+        assert_eq!(settings.interfaces.len() * settings.devices.len(), 1);
+        assert_eq!(settings.geo.len(), 1);
+        let text = format!("{settings:?}");
+        let missing: Vec<_> = text.match_indices(": None").collect();
+        // tc_hook is for developers, and no setting of the file.
+        assert_eq!(missing.len(), 1, "{text}");
+        assert_eq!(settings.tc_hook, None);
     }
 
     #[test]
