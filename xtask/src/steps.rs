@@ -83,6 +83,11 @@ pub(crate) const STEPS: &[Step] = &[
         run: unit_tests,
     },
     Step {
+        name: "without the database",
+        part: Part::Unit,
+        run: tests_without_database,
+    },
+    Step {
         name: "the lab's unit tests",
         part: Part::Unit,
         run: lab_unit_tests,
@@ -149,6 +154,12 @@ fn unit_tests() -> Result<()> {
     run(cargo()
         .args(["test", "--quiet", "--workspace"])
         .args(excluded))
+}
+
+/// flowwatch's own, built without the database of places that it otherwise holds.
+fn tests_without_database() -> Result<()> {
+    let options = ["--package", "flowwatch", "--no-default-features", "--lib"];
+    run(cargo().args(["test", "--quiet"]).args(options))
 }
 
 /// The lab's own unit tests; its integration tests are the kernel and live ones.
