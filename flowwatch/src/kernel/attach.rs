@@ -90,6 +90,9 @@ pub enum AttachError {
          remove it, or use --attach tc"
     )]
     SlotTaken(String),
+    /// The driver has no room for frames of this size beside what XDP wants.
+    #[error("attach XDP to `{0}`: its MTU is too large for XDP; lower it, or use --attach tc")]
+    MtuTooLarge(String),
     /// Any other refusal.
     #[error("attach {hook} to `{interface}`{advice}")]
     Refused {
@@ -335,6 +338,7 @@ fn refusal(hook: &'static str, interface: &str, error: ProgramError) -> AttachEr
         }
         .into(),
         Some(libc::EBUSY | libc::EEXIST) if is_xdp => AttachError::SlotTaken(interface.to_owned()),
+        Some(libc::ERANGE) if is_xdp => AttachError::MtuTooLarge(interface.to_owned()),
         Some(libc::EOPNOTSUPP) if is_xdp => NotSupported {
             feature: "native XDP on this interface",
             since_kernel: "4.8, but each driver must have it too",
@@ -358,6 +362,7 @@ fn refusal(hook: &'static str, interface: &str, error: ProgramError) -> AttachEr
 fn why_not_xdp(error: &AttachError) -> String {
     match error {
         AttachError::SlotTaken(_) => "another program has the slot".to_owned(),
+        AttachError::MtuTooLarge(_) => "the MTU is too large for it".to_owned(),
         AttachError::NotSupported(_) => "the driver lacks it".to_owned(),
         AttachError::Refused { source, .. } => causes(source.as_ref()),
         other => causes(other),
@@ -409,7 +414,8 @@ mod tests {
         };
         assert_eq!(reason(libc::EBUSY), "another program has the slot");
         assert_eq!(reason(libc::EOPNOTSUPP), "the driver lacks it");
-        assert!(reason(libc::ERANGE).contains("os error 34"));
+        assert_eq!(reason(libc::ERANGE), "the MTU is too large for it");
+        assert!(reason(libc::EINVAL).contains("os error 22"));
     }
 
     #[test]
