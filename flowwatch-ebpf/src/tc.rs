@@ -25,15 +25,19 @@ pub(crate) fn count<const DOWN: bool>(ctx: &TcContext) {
 /// beyond its linear part.
 #[inline(never)]
 fn look_again<const DOWN: bool>(skb: SkbAddress, device: u32) {
+    let has_more = SkbFrame::new(&skb.context()).has_more();
     match reason_of::<DOWN>(skb) {
-        Some(Reason::Truncated) if SkbFrame::new(&skb.context()).has_more() => {
-            settle::<DOWN>(skb, device, &look_everywhere::<DOWN>(skb));
+        Some(reason) if reason != Reason::Truncated || !has_more => {
+            settle::<DOWN>(skb, device, &Err(reason));
         }
-        Some(reason) => settle::<DOWN>(skb, device, &Err(reason)),
-        None => {}
+        // Also without a reason: a frame that was seen must end somewhere, and a sender that lends
+        // the kernel its memory can change octets between two looks.
+        _ => settle::<DOWN>(skb, device, &look_everywhere::<DOWN>(skb)),
     }
 }
 
+/// Counts a frame by what the second look came to, and samples its payload or says why there is
+/// none.
 #[inline(never)]
 fn settle<const DOWN: bool>(skb: SkbAddress, device: u32, outcome: &Result<Parsed, Reason>) {
     let ctx = skb.context();
