@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use crate::{
     geo::{Databases, Place, Scope},
     model::{Device, FlowRecord},
-    names::NameTable,
+    names::{Contact, NameTable, Service},
     observation::{DirectionTotals, Traffic},
     store::{
         BothWays, Conservation, DatabaseMeta, DeviceSummary, DeviceWindow, Difference,
@@ -110,12 +110,16 @@ fn record(
     let counts = entry.counts;
     FlowRecord {
         device: device.clone(),
-        naming: names.naming_of(
-            entry.device,
-            entry.remote,
-            counts.first_seen,
-            counts.last_seen,
-        ),
+        naming: names.naming_of(&Contact {
+            device: entry.device,
+            remote: entry.remote,
+            service: Service {
+                protocol: entry.protocol,
+                port: entry.remote_port,
+            },
+            first_seen: counts.first_seen,
+            last_seen: counts.last_seen,
+        }),
         remote_address: entry.remote,
         scope,
         protocol: entry.protocol,

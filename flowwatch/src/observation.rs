@@ -111,10 +111,32 @@ pub struct PayloadSample {
     pub local_port: u16,
     /// When the kernel saw it.
     pub at: Timestamp,
+    /// Where a TCP segment's payload lies in its stream; nothing for other protocols.
+    pub segment: Option<Segment>,
     /// The transport payload's octets, as many as were sampled.
     pub payload: Bytes,
     /// The transport payload's length on the wire; more than `payload.len()` when it was cut.
     pub wire_length: u32,
+}
+
+/// The place of a TCP segment's payload in the stream of its direction (RFC 9293 §3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The sequence number of the stream's first octet: the one behind SYN, or, of a connection
+    /// whose SYN was not seen, of the first octet that was sampled. It tells connections that use
+    /// the same ports one after the other apart.
+    pub stream_start: u32,
+    /// The sequence number of the payload's first octet.
+    pub sequence: u32,
+}
+
+impl Segment {
+    /// Returns how many octets of the stream come before the payload; of a payload that begins
+    /// before the stream's start, a number near 2^32.
+    #[must_use]
+    pub const fn offset(self) -> u32 {
+        self.sequence.wrapping_sub(self.stream_start)
+    }
 }
 
 #[cfg(test)]

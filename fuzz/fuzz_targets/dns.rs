@@ -23,7 +23,7 @@ use flowwatch_common::wire::dns::{DnsError, Message, Record, RecordData};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 
-use names::NameTable;
+use names::{Contact, NameTable, Service};
 use observation::PayloadSample;
 
 fuzz_target!(|octets: &[u8]| {
@@ -78,12 +78,22 @@ fn observe_sample(octets: &[u8], addresses: &HashSet<IpAddr>) {
             remote_port: 53,
             local_port: 49_152,
             at,
+            segment: None,
             payload: Bytes::copy_from_slice(octets),
             wire_length: octets.len() as u32 + cut,
         });
     }
     let named = addresses.iter().filter(|address| {
-        let naming = table.naming_of(0, **address, at, at);
+        let naming = table.naming_of(&Contact {
+            device: 0,
+            remote: **address,
+            service: Service {
+                protocol: 6,
+                port: 443,
+            },
+            first_seen: at,
+            last_seen: at,
+        });
         naming.names.iter().for_each(|name| check_text(name));
         assert!(naming.names.len() <= 1);
         !naming.names.is_empty()

@@ -60,6 +60,7 @@ fn sample_of(record: &[u8], clock: &TickClock) -> Option<PayloadSample> {
         remote_port: header.key.remote_port(),
         local_port: header.local_port,
         at: clock.time_of(header.tick),
+        segment: None,
         payload: Bytes::copy_from_slice(record.get(start..end)?),
         wire_length: header.wire_length,
     })

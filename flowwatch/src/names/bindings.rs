@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Claim, NameSource};
+use super::{Claim, Contact, NameSource, Service};
 use crate::observation::DeviceId;
 
 /// By how much an answer may seem to come after the packet that it caused.
@@ -53,6 +53,8 @@ pub struct Binding {
     pub chain: Arc<[Arc<str>]>,
     /// Who says so.
     pub source: NameSource,
+    /// What it is the name of at the address; nothing where it is the address's own.
+    pub service: Option<Service>,
     /// When it was said first.
     pub first_answered: Timestamp,
     /// When it was said last.
@@ -64,8 +66,13 @@ pub struct Binding {
 }
 
 impl Binding {
-    fn is_of(&self, name: &str, source: NameSource) -> bool {
-        *self.name == *name && self.source == source
+    fn is_of(&self, claim: &Claim) -> bool {
+        self.name == claim.name && self.source == claim.source && self.service == claim.service
+    }
+
+    /// Returns whether it says anything of connections to that service.
+    fn names(&self, service: Service) -> bool {
+        self.service.is_none_or(|own| own == service)
     }
 
     fn lifetime(&self) -> SignedDuration {
@@ -128,23 +135,22 @@ impl Bindings {
     }
 
     /// Returns the bindings that a flow of that time may go by, newest first.
-    pub(super) fn candidates(
-        &self,
-        device: DeviceId,
-        address: IpAddr,
-        first_seen: Timestamp,
-        last_seen: Timestamp,
-    ) -> Vec<&Binding> {
-        let bindings = self.of(device, address);
+    pub(super) fn candidates(&self, contact: &Contact) -> Vec<&Binding> {
+        let Contact {
+            first_seen,
+            last_seen,
+            ..
+        } = *contact;
+        let bindings = self.of(contact.device, contact.remote).iter();
+        let bindings = bindings.filter(|binding| binding.names(contact.service));
         let earlier = bindings
-            .iter()
+            .clone()
             .filter(|binding| binding.is_answered_by(first_seen));
         // Answered before and since means newer than any that was answered only before.
         let newest_before = earlier
             .max_by_key(|binding| (binding.last_answered, binding.recency))
             .map(|binding| binding.recency);
         let mut candidates: Vec<_> = bindings
-            .iter()
             .filter(|binding| binding.is_answered_by(last_seen))
             .filter(|binding| {
                 binding.lives_until(first_seen) || Some(binding.recency) == newest_before
@@ -155,17 +161,11 @@ impl Bindings {
     }
 
     /// Takes in a claim that the device was told.
-    pub(super) fn hold(
-        &mut self,
-        device: DeviceId,
-        claim: Claim,
-        source: NameSource,
-        at: Timestamp,
-    ) {
+    pub(super) fn hold(&mut self, device: DeviceId, claim: Claim, at: Timestamp) {
         self.answers += 1;
         let address = claim.address;
         let bindings = self.devices.entry(device).or_default();
-        self.held += usize::from(bindings.hold(claim, source, at, self.answers));
+        self.held += usize::from(bindings.hold(claim, at, self.answers));
         let mut gone = bindings.shorten(address, self.limits.names_per_address);
         gone += bindings.shrink(self.limits.bindings_per_device);
         self.account(gone);
@@ -204,13 +204,10 @@ struct DeviceBindings {
 
 impl DeviceBindings {
     /// Makes or renews a binding; returns whether it was made.
-    fn hold(&mut self, claim: Claim, source: NameSource, at: Timestamp, recency: u64) -> bool {
+    fn hold(&mut self, claim: Claim, at: Timestamp, recency: u64) -> bool {
         self.by_recency.insert(recency, claim.address);
         let bindings = self.by_address.entry(claim.address).or_default();
-        if let Some(known) = bindings
-            .iter_mut()
-            .find(|known| known.is_of(&claim.name, source))
-        {
+        if let Some(known) = bindings.iter_mut().find(|known| known.is_of(&claim)) {
             self.by_recency.remove(&known.recency);
             known.renew(claim, at, recency);
             return false;
@@ -218,7 +215,8 @@ impl DeviceBindings {
         bindings.push(Binding {
             name: claim.name,
             chain: claim.chain,
-            source,
+            source: claim.source,
+            service: claim.service,
             first_answered: at,
             last_answered: at,
             ttl: claim.ttl,
@@ -286,10 +284,26 @@ mod tests {
         let claim = Claim {
             address: address(last),
             name: name.into(),
+            source: NameSource::Dns,
+            service: None,
             chain: [].into(),
             ttl: 300,
         };
-        bindings.hold(device, claim, NameSource::Dns, at(seconds));
+        bindings.hold(device, claim, at(seconds));
+    }
+
+    /// A flow of the camera's to address 1.
+    fn contact(first_seen: Timestamp, last_seen: Timestamp) -> Contact {
+        Contact {
+            device: CAMERA,
+            remote: address(1),
+            service: Service {
+                protocol: 6,
+                port: 443,
+            },
+            first_seen,
+            last_seen,
+        }
     }
 
     /// Holds each name for address 1, with a ttl of 300 s, at the second given.
@@ -303,7 +317,7 @@ mod tests {
 
     fn check(names: &[(&str, i64)], (first_seen, last_seen): (i64, i64), expected: &[&str]) {
         let bindings = told(names);
-        let candidates = bindings.candidates(CAMERA, address(1), at(first_seen), at(last_seen));
+        let candidates = bindings.candidates(&contact(at(first_seen), at(last_seen)));
         let candidates: Vec<_> = candidates.iter().map(|binding| &*binding.name).collect();
         assert_eq!(candidates, expected);
     }
@@ -328,7 +342,7 @@ mod tests {
         let bindings = told(&[("a", 10)]);
         let named_at = |early: SignedDuration| {
             let seen = at(10).checked_sub(early).unwrap();
-            bindings.candidates(CAMERA, address(1), seen, seen).len()
+            bindings.candidates(&contact(seen, seen)).len()
         };
         assert_eq!(named_at(CLOCK_SLACK), 1);
         assert_eq!(named_at(CLOCK_SLACK + SignedDuration::from_nanos(1)), 0);
@@ -376,23 +390,15 @@ mod tests {
             let claim = Claim {
                 address: address(1),
                 name: name.into(),
+                source: NameSource::Dns,
+                service: None,
                 chain: [].into(),
                 ttl: 0,
             };
-            bindings.hold(CAMERA, claim, NameSource::Dns, at(seconds));
+            bindings.hold(CAMERA, claim, at(seconds));
         }
-        assert_eq!(
-            bindings
-                .candidates(CAMERA, address(1), at(60), at(60))
-                .len(),
-            2
-        );
-        assert_eq!(
-            bindings
-                .candidates(CAMERA, address(1), at(61), at(61))
-                .len(),
-            1
-        );
+        assert_eq!(bindings.candidates(&contact(at(60), at(60))).len(), 2);
+        assert_eq!(bindings.candidates(&contact(at(61), at(61))).len(), 1);
     }
 
     #[test]

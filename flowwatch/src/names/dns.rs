@@ -13,7 +13,7 @@ use flowwatch_common::wire::dns::{
 };
 use flowwatch_common::wire::ip_protocol::UDP;
 
-use super::{Claim, NameSource, NameSourceReader, Outcome, Reading};
+use super::{Claim, NameReader, NameSource, Outcome, Reading};
 use crate::observation::PayloadSample;
 
 /// The port that name servers answer from.
@@ -23,15 +23,12 @@ const MAX_ALIASES: usize = 16;
 /// The octets of text that are kept of a binding's chain; names behind that are followed, not kept.
 const MAX_CHAIN_LENGTH: usize = 1024;
 
-/// The source `dns`.
+/// The reader.
+#[derive(Debug)]
 pub(super) struct DnsAnswers;
 
-impl NameSourceReader for DnsAnswers {
-    fn source(&self) -> NameSource {
-        NameSource::Dns
-    }
-
-    fn read(&self, sample: &PayloadSample) -> Option<Reading> {
+impl NameReader for DnsAnswers {
+    fn read(&mut self, sample: &PayloadSample) -> Option<Reading> {
         let is_answer = sample.direction == Direction::Down
             && sample.protocol == UDP
             && sample.remote_port == PORT;
@@ -165,6 +162,8 @@ impl Answer {
             Some(Claim {
                 address: *address,
                 name,
+                source: NameSource::Dns,
+                service: None,
                 chain,
                 ttl: *ttl,
             })
@@ -266,6 +265,7 @@ pub(super) mod tests {
             remote_port: 53,
             local_port: 40_000,
             at: Timestamp::UNIX_EPOCH,
+            segment: None,
             wire_length: payload.len() as u32,
             payload: Bytes::from(payload),
         }

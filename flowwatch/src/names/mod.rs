@@ -10,6 +10,7 @@
 mod bindings;
 mod dns;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,37 +23,58 @@ pub use bindings::{Binding, NameLimits};
 /// Where a name comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NameSource {
+    /// The `server_name` of a TLS `ClientHello` that the device sent.
+    Sni,
+    /// The same in a QUIC Initial packet.
+    Quic,
+    /// The `Host` of an HTTP/1 request that the device sent.
+    Http,
     /// A DNS answer that the device received.
     Dns,
+    /// The `server_name` of a `ClientHello` that offers Encrypted Client Hello: the outer name,
+    /// under which the true one may be hidden.
+    Ech,
+    /// What a neighbour announces of itself by multicast DNS.
+    Mdns,
 }
 
 impl NameSource {
-    /// Every source.
-    pub const ALL: &[Self] = &[Self::Dns];
+    /// Every source, the one that says most of a connection first.
+    pub const ALL: &[Self] = &[
+        Self::Sni,
+        Self::Quic,
+        Self::Http,
+        Self::Dns,
+        Self::Ech,
+        Self::Mdns,
+    ];
 
     /// Returns the source's name in every output.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Sni => "sni",
+            Self::Quic => "quic",
+            Self::Http => "http",
             Self::Dns => "dns",
+            Self::Ech => "ech",
+            Self::Mdns => "mdns",
         }
     }
 }
 
-/// The sources that read samples, in the order in which they are asked. A new one is a file beside
-/// this one, and a line here.
-static SOURCES: &[&dyn NameSourceReader] = &[&dns::DnsAnswers];
+/// The readers of samples, in the order in which they are asked. A new one is a file beside this
+/// one, and a line here.
+static READERS: &[fn() -> Box<dyn NameReader>] = &[|| Box::new(dns::DnsAnswers)];
 
-/// A way to get names out of samples.
-trait NameSourceReader: Sync {
-    /// Returns what the names' source is called.
-    fn source(&self) -> NameSource;
-
-    /// Returns what the sample says, or nothing when it isn't this source's to read.
-    fn read(&self, sample: &PayloadSample) -> Option<Reading>;
+/// A way to get names out of samples. A reader that puts streams together holds what it waits for,
+/// within bounds of its own.
+trait NameReader: fmt::Debug + Send {
+    /// Returns what the sample says, or nothing when it isn't this reader's to read.
+    fn read(&mut self, sample: &PayloadSample) -> Option<Reading>;
 }
 
-/// What a source got out of one sample.
+/// What a reader got out of one sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reading {
     outcome: Outcome,
@@ -61,11 +83,13 @@ struct Reading {
     blocked: u64,
 }
 
-/// How far a source came with one sample.
+/// How far a reader came with one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// To its end.
     Understood,
+    /// To its end, which is not that of what it is a part of: the rest is waited for.
+    Pending,
     /// To where the sample, or what the sender had room for, ends.
     Cut,
     /// To where it contradicts itself.
@@ -79,9 +103,37 @@ enum Outcome {
 struct Claim {
     address: IpAddr,
     name: Arc<str>,
+    source: NameSource,
+    /// Of a name that the device sent as it connected: what it connected to. It says nothing of
+    /// other connections to the address.
+    service: Option<Service>,
     chain: Arc<[Arc<str>]>,
-    /// Seconds.
+    /// Seconds; of no weight where there is a service.
     ttl: u32,
+}
+
+/// What a device connects to at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Service {
+    /// IANA protocol number.
+    pub protocol: u8,
+    /// The remote's transport port.
+    pub port: u16,
+}
+
+/// A flow, as far as its names go by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// The device.
+    pub device: DeviceId,
+    /// The address at the other end.
+    pub remote: IpAddr,
+    /// What the device connected to there.
+    pub service: Service,
+    /// The flow's first packet.
+    pub first_seen: Timestamp,
+    /// The flow's last packet.
+    pub last_seen: Timestamp,
 }
 
 /// A flow's names.
@@ -95,13 +147,15 @@ pub struct Naming {
 
 /// What became of the samples since the table was made.
 ///
-/// `samples` = `understood` + `cut` + `malformed` + `nameless`.
+/// `samples` = `understood` + `pending` + `cut` + `malformed` + `nameless`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct NameCounters {
-    /// Samples that a source took as its own.
+    /// Samples that a reader took as its own.
     pub samples: u64,
     /// Of those, the ones read to their end.
     pub understood: u64,
+    /// Of those, the parts of something that was not complete with them.
+    pub pending: u64,
     /// Of those, the ones read to where the sample ends or the sender left off.
     pub cut: u64,
     /// Of those, the ones that contradict themselves; what came before that was kept.
@@ -122,6 +176,7 @@ impl NameCounters {
         self.blocked += reading.blocked;
         *match reading.outcome {
             Outcome::Understood => &mut self.understood,
+            Outcome::Pending => &mut self.pending,
             Outcome::Cut => &mut self.cut,
             Outcome::Malformed => &mut self.malformed,
             Outcome::Nameless => &mut self.nameless,
@@ -130,10 +185,17 @@ impl NameCounters {
 }
 
 /// Which names each device was told for which addresses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct NameTable {
+    readers: Vec<Box<dyn NameReader>>,
     bindings: Bindings,
     counters: NameCounters,
+}
+
+impl Default for NameTable {
+    fn default() -> Self {
+        Self::new(NameLimits::default())
+    }
 }
 
 impl NameTable {
@@ -141,39 +203,31 @@ impl NameTable {
     #[must_use]
     pub fn new(limits: NameLimits) -> Self {
         Self {
+            readers: READERS.iter().map(|reader| reader()).collect(),
             bindings: Bindings::new(limits),
             counters: NameCounters::default(),
         }
     }
 
-    /// Takes in what a sample says, if any source can read it.
+    /// Takes in what a sample says, if any reader can read it.
     pub fn observe(&mut self, sample: &PayloadSample) {
-        for reader in SOURCES {
+        for reader in &mut self.readers {
             if let Some(reading) = reader.read(sample) {
                 self.counters.add(&reading);
                 for claim in reading.claims {
-                    self.bindings
-                        .hold(sample.device, claim, reader.source(), sample.at);
+                    self.bindings.hold(sample.device, claim, sample.at);
                 }
             }
         }
     }
 
-    /// Returns the names under which the device may have reached the remote in that time.
+    /// Returns the names under which the device may have reached the remote in the flow's time.
     ///
     /// These are the ones that it was told in that time, that were still to be kept when it began,
     /// and, however old, the newest before it: a binding lives as long as its flows do.
     #[must_use]
-    pub fn naming_of(
-        &self,
-        device: DeviceId,
-        remote: IpAddr,
-        first_seen: Timestamp,
-        last_seen: Timestamp,
-    ) -> Naming {
-        let candidates = self
-            .bindings
-            .candidates(device, remote, first_seen, last_seen);
+    pub fn naming_of(&self, contact: &Contact) -> Naming {
+        let candidates = self.bindings.candidates(contact);
         let mut naming = Naming {
             source: candidates.first().map(|binding| binding.source),
             names: Vec::with_capacity(candidates.len()),
@@ -233,7 +287,16 @@ mod tests {
     }
 
     fn names(table: &NameTable, device: DeviceId, seconds: u64) -> Vec<String> {
-        let naming = table.naming_of(device, CDN.parse().unwrap(), at(seconds), at(seconds));
+        let naming = table.naming_of(&Contact {
+            device,
+            remote: CDN.parse().unwrap(),
+            service: Service {
+                protocol: 6,
+                port: 443,
+            },
+            first_seen: at(seconds),
+            last_seen: at(seconds),
+        });
         assert_eq!(naming.source, naming.names.first().map(|_| NameSource::Dns));
         naming.names.iter().map(ToString::to_string).collect()
     }
@@ -306,6 +369,7 @@ mod tests {
         let expected = NameCounters {
             samples: 6,
             understood: 3,
+            pending: 0,
             cut: 1,
             malformed: 1,
             nameless: 1,
@@ -314,12 +378,6 @@ mod tests {
             bindings: 1,
         };
         assert_eq!(table.counters(), expected);
-    }
-
-    #[test]
-    fn readers_have_sources_of_their_own() {
-        let sources: Vec<_> = SOURCES.iter().map(|reader| reader.source()).collect();
-        assert_eq!(sources, NameSource::ALL);
     }
 
     #[test]
