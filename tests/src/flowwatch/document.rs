@@ -97,6 +97,8 @@ pub struct Names {
     pub samples: u64,
     /// Read to their end.
     pub understood: u64,
+    /// Parts of something that was not complete with them.
+    pub pending: u64,
     /// Read to where they were cut.
     pub cut: u64,
     /// Contradicting themselves.
@@ -376,7 +378,7 @@ mod tests {
                 r#"{{"meta": {{"started_at": "", "ended_at": "", "epochs": 1, "interfaces": [],
                 "losses": {{"samples_dropped": 0, "flow_table_packets": 0, "window_packets": 0,
                 "names_turned_away": 0, "places_unreadable": 0}},
-                "names": {{"samples": 0, "understood": 0, "cut": 0, "malformed": 0,
+                "names": {{"samples": 0, "understood": 0, "pending": 0, "cut": 0, "malformed": 0,
                 "nameless": 0, "blocked": 0, "turned_away": 0, "bindings": 0}}}},
                 "devices": [], "flows": [], "unaccounted": [{}, {}]}}"#,
                 row(reasons[0]),
