@@ -7,6 +7,8 @@
 //! [`PacketBytes`]: crate::bytes::PacketBytes
 //! [`Reason`]: crate::abi::Reason
 
+pub mod dhcp;
+pub mod dhcpv6;
 pub mod dns;
 pub mod ethernet;
 pub mod ip_protocol;

@@ -12,6 +12,7 @@ mod reader;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
+pub(in crate::wire) use name::write_label;
 pub use name::{Labels, MAX_LABEL_LENGTH, MAX_NAME_LENGTH, MAX_POINTERS, Name};
 use reader::Reader;
 

@@ -87,7 +87,8 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-fn write_label(f: &mut fmt::Formatter<'_>, label: &[u8]) -> fmt::Result {
+/// Writes a label with the escapes of a [`Name`]'s text.
+pub(in crate::wire) fn write_label(f: &mut fmt::Formatter<'_>, label: &[u8]) -> fmt::Result {
     label.iter().try_for_each(|&octet| match octet {
         b'!'..=b'~' if !matches!(octet, b'.' | b'\\') => {
             fmt::Write::write_char(f, char::from(octet))
