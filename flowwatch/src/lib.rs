@@ -12,6 +12,7 @@ pub mod observation;
 
 pub mod geo;
 pub mod names;
+pub mod oui;
 
 pub mod join;
 pub mod model;

@@ -38,6 +38,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &[],
     },
     Layer {
+        module: "oui",
+        may_import: &[],
+    },
+    Layer {
         module: "model",
         may_import: &["observation", "names", "geo"],
     },

@@ -85,6 +85,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Makes the built-in registry of vendors.
+    Oui {
+        /// The generator's own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -108,12 +114,13 @@ fn run(command: Command) -> Result<()> {
         Command::BuildEbpf { toolchain, .. } => build_ebpf::build(toolchain),
         Command::Layers => layers::check(),
         Command::Sizes => sizes::check(),
-        Command::Geo { arguments } => geo(&arguments),
+        Command::Geo { arguments } => generate("xtask-geo", &arguments),
+        Command::Oui { arguments } => generate("xtask-oui", &arguments),
     }
 }
 
-/// Runs the database's generator, a program of its own, as its crates would slow all else down.
-fn geo(arguments: &[String]) -> Result<()> {
+/// Runs a generator of built-in data, a program of its own, as its crates would slow all else down.
+fn generate(generator: &str, arguments: &[String]) -> Result<()> {
     let options = [
         "run",
         "--quiet",
@@ -126,7 +133,7 @@ fn geo(arguments: &[String]) -> Result<()> {
     process::run(
         process::cargo()
             .args(options)
-            .args(["--bin", "xtask-geo", "--"])
+            .args(["--bin", generator, "--"])
             .args(arguments),
     )
 }
