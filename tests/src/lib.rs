@@ -22,6 +22,7 @@ mod encode;
 pub mod headers;
 pub mod packet;
 
+mod listener;
 mod packet_socket;
 
 pub mod generator;

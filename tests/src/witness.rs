@@ -7,26 +7,16 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::AddAssign;
-use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result, anyhow};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
+use anyhow::Result;
 
 use crate::link::Mac;
+use crate::listener::{Listen, Listener, VIRTIO_LENGTH};
 use crate::namespace::Namespace;
-use crate::packet_socket::{Hearing, PacketSocket, ReceiveBatch};
 use crate::specimen::Way;
 
 /// Octets of a frame that the witness keeps: its headers.
 const HEADERS_LENGTH: usize = 512;
-/// `struct virtio_net_hdr`, which precedes each frame.
-const VIRTIO_LENGTH: usize = 10;
-/// What the kernel may queue for the witness.
-const BUFFER: i32 = 256 << 20;
 
 /// Packets and IP octets of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,81 +88,38 @@ impl AddAssign for UpDown {
 
 /// A witness that is listening.
 #[derive(Debug)]
-pub struct Witness {
-    stop: Arc<EventFd>,
-    listener: Option<JoinHandle<Result<Heard>>>,
+pub struct Witness(Listener<Counter>);
+
+/// What was heard so far of one device.
+#[derive(Debug)]
+struct Counter {
+    device: Mac,
+    heard: Heard,
 }
 
 impl Witness {
     /// Begins to listen at `interface` for frames from or to `device`; hears everything from its
     /// return on.
     pub fn start(namespace: &Namespace, interface: &str, device: Mac) -> Result<Self> {
-        let hearing = Hearing::Everything { buffer: BUFFER };
-        let socket = PacketSocket::open(namespace, interface, hearing)?;
-        let stop = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC)?);
-        let stopped = Arc::clone(&stop);
-        let listener = thread::spawn(move || listen(&socket, &stopped, device));
-        Ok(Self {
-            stop,
-            listener: Some(listener),
-        })
+        let heard = Heard::default();
+        let counter = Counter { device, heard };
+        Listener::start(namespace, interface, HEADERS_LENGTH, counter).map(Self)
     }
 
     /// Ends the listening and returns what was heard, all that had passed the interface before the
     /// call included.
-    pub fn finish(mut self) -> Result<Heard> {
-        self.stop.write(1).context("stop the witness")?;
-        let listener = self
-            .listener
-            .take()
-            .context("the witness was finished before")?;
-        listener.join().map_err(|_| anyhow!("the witness died"))?
+    pub fn finish(self) -> Result<Heard> {
+        let (counter, drops) = self.0.finish()?;
+        Ok(Heard {
+            drops,
+            ..counter.heard
+        })
     }
 }
 
-impl Drop for Witness {
-    fn drop(&mut self) {
-        self.stop.write(1).ok();
-    }
-}
-
-fn listen(socket: &PacketSocket, stop: &EventFd, device: Mac) -> Result<Heard> {
-    let mut heard = Heard::default();
-    let mut batch = ReceiveBatch::new(256, VIRTIO_LENGTH + HEADERS_LENGTH);
-    loop {
-        let mut ready = [
-            PollFd::new(socket.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stop.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut ready, PollTimeout::NONE) {
-            Err(Errno::EINTR) => continue,
-            other => other.context("wait for frames")?,
-        };
-        // Looked at before the queue is emptied: what came before the stop is in the queue.
-        let is_stopped = ready[1].any().unwrap_or(false);
-        take_all(socket, &mut batch, device, &mut heard)?;
-        if is_stopped {
-            heard.drops = socket.drops().context("read the witness's drops")?;
-            return Ok(heard);
-        }
-    }
-}
-
-fn take_all(
-    socket: &PacketSocket,
-    batch: &mut ReceiveBatch,
-    device: Mac,
-    heard: &mut Heard,
-) -> Result<()> {
-    loop {
-        let received = match socket.receive(batch) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            other => other.context("receive frames")?,
-        };
-        for slot in 0..received {
-            heard.take(batch.octets(slot), device);
-        }
+impl Listen for Counter {
+    fn take(&mut self, octets: &[u8]) {
+        self.heard.take(octets, self.device);
     }
 }
 
