@@ -25,11 +25,16 @@ pub mod packet;
 mod listener;
 mod packet_socket;
 
+pub mod capture;
 pub mod generator;
 pub mod witness;
 
-pub mod dns;
 pub mod traffic;
+
+pub mod dns;
+pub mod http;
+pub mod quic;
+pub mod tls;
 
 pub mod camera;
 pub mod lab;

@@ -6,7 +6,9 @@
 //! when the exchange returns; UDP carries one datagram each way.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{
+    IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket,
+};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -42,7 +44,8 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    fn request(self) -> Result<[u8; REQUEST_HEADER as usize]> {
+    /// The first octets of a request.
+    pub(crate) fn request(self) -> Result<[u8; REQUEST_HEADER as usize]> {
         ensure!(
             self.up >= REQUEST_HEADER,
             "a request has at least {REQUEST_HEADER} octets"
@@ -53,7 +56,8 @@ impl Exchange {
         Ok(octets)
     }
 
-    fn of_request(octets: &[u8]) -> Option<Self> {
+    /// Reads the first octets of a request.
+    pub(crate) fn of_request(octets: &[u8]) -> Option<Self> {
         let up = octets.get(..8)?.try_into().ok()?;
         let down = octets.get(8..16)?.try_into().ok()?;
         Some(Self {
@@ -73,17 +77,29 @@ pub struct Server {
 impl Server {
     /// Serves TCP exchanges on `port` of every address that the namespace has or gets.
     pub fn tcp(namespace: &Namespace, port: u16) -> Result<Self> {
-        // The unspecified IPv6 address takes IPv4 connections too.
-        let listener = namespace.enter(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)))?;
-        let listener = listener.with_context(|| format!("listen on TCP port {port}"))?;
+        Self::tcp_by(namespace, everywhere(port), answer_tcp)
+    }
+
+    /// Serves TCP connections at `address` by `answer`, each on a thread of its own.
+    pub(crate) fn tcp_by(
+        namespace: &Namespace,
+        address: SocketAddr,
+        answer: impl Fn(&TcpStream) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let listener = namespace.enter(|| TcpListener::bind(address))?;
+        let listener = listener.with_context(|| format!("listen at TCP {address}"))?;
         listener.set_nonblocking(true)?;
+        let answer = Arc::new(answer);
         let stop = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC)?);
         let stopped = Arc::clone(&stop);
         let serve = move || {
             while wait_for(&[listener.as_fd()], &stopped)? {
                 match listener.accept() {
                     // A client that breaks off fails its own exchange, not the server.
-                    Ok((stream, _)) => drop(thread::spawn(move || answer_tcp(&stream))),
+                    Ok((stream, _)) => {
+                        let answer = Arc::clone(&answer);
+                        thread::spawn(move || prepare(&stream).and_then(|()| answer(&stream)));
+                    }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Err(error) => return Err(error).context("accept"),
                 }
@@ -135,6 +151,12 @@ impl Drop for Server {
     }
 }
 
+/// Every address of a namespace, IPv4's and IPv6's.
+pub(crate) fn everywhere(port: u16) -> SocketAddr {
+    // The unspecified IPv6 address takes IPv4 connections too.
+    (Ipv6Addr::UNSPECIFIED, port).into()
+}
+
 /// Waits until one of `sockets` has something; returns false when the server shall stop.
 fn wait_for(sockets: &[std::os::fd::BorrowedFd<'_>], stop: &EventFd) -> Result<bool> {
     let mut ready: Vec<_> = sockets
@@ -150,20 +172,22 @@ fn wait_for(sockets: &[std::os::fd::BorrowedFd<'_>], stop: &EventFd) -> Result<b
 }
 
 fn answer_tcp(stream: &TcpStream) -> Result<()> {
-    stream.set_nonblocking(false)?;
-    prepare(stream)?;
+    let down = receive_request(stream)?;
+    send_all(stream, down)
+}
+
+/// Receives a request to its client's end, not only to its announced length: see the module's first
+/// lines. Returns the length of the reply that it asks for.
+pub(crate) fn receive_request(mut stream: impl Read) -> Result<u64> {
     let mut header = [0; REQUEST_HEADER as usize];
-    let mut reader = stream;
-    reader.read_exact(&mut header).context("read the request")?;
+    stream.read_exact(&mut header).context("read the request")?;
     let exchange = Exchange::of_request(&header).context("read the request")?;
-    // To the client's end, not only to the announced length: see the module's first lines.
     let rest = receive_all(stream)?;
     ensure!(
         rest + REQUEST_HEADER == exchange.up,
         "the request has {rest} octets more"
     );
-    send_all(stream, exchange.down)?;
-    Ok(())
+    Ok(exchange.down)
 }
 
 fn answer_udp(socket: &UdpSocket) -> Result<()> {
@@ -221,8 +245,7 @@ pub fn tcp(namespace: &Namespace, server: SocketAddr, exchange: Exchange) -> Res
 }
 
 fn tcp_here(server: SocketAddr, exchange: Exchange) -> Result<Segments> {
-    let stream = TcpStream::connect_timeout(&server, TIMEOUT).context("connect")?;
-    prepare(&stream)?;
+    let stream = connect(server)?;
     let mut writer = &stream;
     writer
         .write_all(&exchange.request()?)
@@ -249,6 +272,28 @@ pub fn udp(namespace: &Namespace, server: SocketAddr, exchange: Exchange) -> Res
         .with_context(what)
 }
 
+/// Sends datagrams to a UDP server, from one port, and waits for nothing.
+pub fn udp_alone(namespace: &Namespace, server: SocketAddr, datagrams: &[Vec<u8>]) -> Result<()> {
+    let what = || format!("send to udp {server} from `{}`", namespace.name());
+    let send = || -> Result<()> {
+        // Not connected: that nobody listens is no error of this socket's.
+        let socket = UdpSocket::bind((any_like(server), 0)).context("bind")?;
+        for datagram in datagrams {
+            socket.send_to(datagram, server).context("send")?;
+        }
+        Ok(())
+    };
+    namespace.enter(send)?.with_context(what)
+}
+
+/// The unspecified address of a server's family.
+pub(crate) fn any_like(server: SocketAddr) -> IpAddr {
+    match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
 fn udp_here(server: SocketAddr, exchange: Exchange) -> Result<()> {
     let socket = udp_client(server)?;
     let mut request = exchange.request()?.to_vec();
@@ -262,11 +307,7 @@ fn udp_here(server: SocketAddr, exchange: Exchange) -> Result<()> {
 }
 
 fn udp_client(server: SocketAddr) -> Result<UdpSocket> {
-    let any: IpAddr = match server {
-        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).context("bind")?;
+    let socket = UdpSocket::bind((any_like(server), 0)).context("bind")?;
     socket.connect(server).context("connect")?;
     socket.set_read_timeout(Some(TIMEOUT))?;
     Ok(socket)
@@ -315,13 +356,38 @@ fn udp_bursts_here(server: SocketAddr, bursts: Bursts) -> Result<()> {
     Ok(())
 }
 
+/// Connects to a TCP server from this thread's namespace.
+pub(crate) fn connect(server: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&server, TIMEOUT).context("connect")?;
+    prepare(&stream)?;
+    Ok(stream)
+}
+
+/// Sends `octets` in segments of these sizes, and what is left behind the last in one more.
+pub(crate) fn send_in_pieces(mut stream: &TcpStream, octets: &[u8], sizes: &[usize]) -> Result<()> {
+    stream
+        .set_nodelay(true)
+        .context("have every piece sent at once")?;
+    let mut rest = octets;
+    for size in sizes {
+        let (piece, others) = rest.split_at((*size).min(rest.len()));
+        stream.write_all(piece).context("send a piece")?;
+        rest = others;
+    }
+    stream.write_all(rest).context("send the rest")?;
+    stream.set_nodelay(false).context("collect what is sent")
+}
+
 fn prepare(stream: &TcpStream) -> Result<()> {
+    // Accepted from a listener that doesn't block, it may not block either.
+    stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     setsockopt(stream, SndBuf, &IN_FLIGHT).context("bound the send buffer")
 }
 
-fn send_all(mut stream: &TcpStream, length: u64) -> Result<()> {
+/// Sends so many zeros.
+pub(crate) fn send_all(mut stream: impl Write, length: u64) -> Result<()> {
     let zeros = vec![0; CHUNK];
     let mut left = length;
     while left > 0 {
@@ -333,7 +399,7 @@ fn send_all(mut stream: &TcpStream, length: u64) -> Result<()> {
 }
 
 /// Receives until the other end closes; returns how many octets came.
-fn receive_all(mut stream: &TcpStream) -> Result<u64> {
+pub(crate) fn receive_all(mut stream: impl Read) -> Result<u64> {
     let mut buffer = vec![0; CHUNK];
     let mut total = 0;
     loop {
