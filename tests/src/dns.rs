@@ -4,10 +4,13 @@
 //! Messages (RFC 1035) are written and read by hand here, apart from flowwatch's own parser.
 
 pub mod answer;
+pub mod stream;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::link::Mac;
 use crate::namespace::Namespace;
 use crate::process::{Process, Stream};
 
@@ -46,6 +50,42 @@ impl Record {
     }
 }
 
+/// Addresses that a name server gives to whom asks by DHCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leases {
+    /// The file in which it keeps them.
+    pub file: PathBuf,
+    /// The address that each device is to get.
+    pub reserved: Vec<(Mac, Ipv4Addr)>,
+}
+
+impl Leases {
+    fn to_options(&self) -> Vec<String> {
+        let mut options = vec![
+            format!("--dhcp-leasefile={}", self.file.display()),
+            // It alone gives addresses here, and need not try whether one is in use.
+            "--dhcp-authoritative".to_owned(),
+            "--no-ping".to_owned(),
+        ];
+        let subnets: BTreeSet<[u8; 3]> = self
+            .reserved
+            .iter()
+            .map(|(_, a)| {
+                let [a, b, c, _] = a.octets();
+                [a, b, c]
+            })
+            .collect();
+        options.extend(
+            subnets
+                .iter()
+                .map(|[a, b, c]| format!("--dhcp-range={a}.{b}.{c}.0,static,255.255.255.0,1h")),
+        );
+        let reserved = self.reserved.iter();
+        options.extend(reserved.map(|(mac, address)| format!("--dhcp-host={mac},{address}")));
+        options
+    }
+}
+
 /// A running dnsmasq; ended when dropped.
 #[derive(Debug)]
 pub struct NameServer {
@@ -54,12 +94,14 @@ pub struct NameServer {
 
 impl NameServer {
     /// Starts dnsmasq at `addresses`, port 53, with `records`; what they don't answer it asks
-    /// `upstream`, or denies when there is none. Returns once it serves.
+    /// `upstream`, or denies when there is none; where there are leases, it gives addresses too.
+    /// Returns once it serves.
     pub fn dnsmasq(
         namespace: &Namespace,
         addresses: &[IpAddr],
         records: &[Record],
         upstream: Option<IpAddr>,
+        leases: Option<&Leases>,
     ) -> Result<Self> {
         let mut command = namespace.command("dnsmasq");
         // No file of the machine's is read or written: no configuration, hosts or process id.
@@ -86,6 +128,7 @@ impl NameServer {
             // Every name is local: what is unknown doesn't exist, and nobody is asked.
             None => command.arg("--local=/#/"),
         };
+        command.args(leases.map(Leases::to_options).unwrap_or_default());
         let process = Process::spawn(command)?;
         // dnsmasq says this after it has bound its sockets.
         process

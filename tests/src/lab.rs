@@ -11,6 +11,9 @@
 mod layout;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use tempfile::TempDir;
 
 use crate::dns::{NameServer, Record};
 use crate::link::{Mac, Offloads};
@@ -68,7 +71,8 @@ impl DeviceSpec {
 /// Who answers the devices' questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolver {
-    /// dnsmasq on the gateway, which asks the name server on the internet.
+    /// dnsmasq on the gateway, which asks the name server on the internet; it also gives each device
+    /// that asks (`dhcp`) its own address.
     Gateway,
     /// The name server on the internet itself.
     Remote,
@@ -195,8 +199,12 @@ pub struct Lab {
     pub internet: Namespace,
     /// The devices, in the order in which they were asked for.
     pub devices: Vec<Device>,
+    /// Where dnsmasq keeps its leases, once it has given one; it does where it is the resolver.
+    pub lease_file: PathBuf,
     resolver: Resolver,
     name_servers: Vec<NameServer>,
+    /// Held, not used: the folder of the lease file.
+    _folder: TempDir,
     /// Held, not used: the cameras' servers end with the lab.
     _servers: Vec<Server>,
 }

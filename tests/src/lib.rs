@@ -39,8 +39,11 @@ pub mod tls;
 pub mod camera;
 pub mod lab;
 
+pub mod dhcp;
+
 pub mod flowwatch;
 
 pub mod ledger;
 pub mod specimen;
+pub mod stream;
 pub mod volley;

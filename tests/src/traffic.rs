@@ -5,6 +5,8 @@
 //! exchange a connection, which the client's end closes first, so that both have seen everything
 //! when the exchange returns; UDP carries one datagram each way.
 
+mod connection;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{
     IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket,
@@ -14,14 +16,16 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::{SndBuf, UdpGsoSegment};
+use nix::sys::socket::sockopt::UdpGsoSegment;
 use nix::unistd::Pid;
 
+use self::connection::prepare;
+pub(crate) use self::connection::{connect, receive_all, send_all, send_in_pieces};
 use crate::namespace::Namespace;
 
 /// Octets that a request has at least.
@@ -29,11 +33,6 @@ pub const REQUEST_HEADER: u64 = 16;
 /// How long one step of an exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const CHUNK: usize = 64 << 10;
-/// Octets that a TCP sender may have on the way; the kernel takes them twice, for its own overhead.
-/// Below what the shortest queue on the way holds, the 256 packets of a veth with NAPI: TCP grows
-/// until something is lost, and a loss is not what the lab's exchanges are to show.
-const IN_FLIGHT: usize = 96 << 10;
-
 /// Payload octets of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
@@ -354,62 +353,6 @@ fn udp_bursts_here(server: SocketAddr, bursts: Bursts) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Connects to a TCP server from this thread's namespace.
-pub(crate) fn connect(server: SocketAddr) -> Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&server, TIMEOUT).context("connect")?;
-    prepare(&stream)?;
-    Ok(stream)
-}
-
-/// Sends `octets` in segments of these sizes, and what is left behind the last in one more.
-pub(crate) fn send_in_pieces(mut stream: &TcpStream, octets: &[u8], sizes: &[usize]) -> Result<()> {
-    stream
-        .set_nodelay(true)
-        .context("have every piece sent at once")?;
-    let mut rest = octets;
-    for size in sizes {
-        let (piece, others) = rest.split_at((*size).min(rest.len()));
-        stream.write_all(piece).context("send a piece")?;
-        rest = others;
-    }
-    stream.write_all(rest).context("send the rest")?;
-    stream.set_nodelay(false).context("collect what is sent")
-}
-
-fn prepare(stream: &TcpStream) -> Result<()> {
-    // Accepted from a listener that doesn't block, it may not block either.
-    stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    setsockopt(stream, SndBuf, &IN_FLIGHT).context("bound the send buffer")
-}
-
-/// Sends so many zeros.
-pub(crate) fn send_all(mut stream: impl Write, length: u64) -> Result<()> {
-    let zeros = vec![0; CHUNK];
-    let mut left = length;
-    while left > 0 {
-        let chunk = &zeros[..left.min(CHUNK as u64) as usize];
-        stream.write_all(chunk).context("send the payload")?;
-        left -= chunk.len() as u64;
-    }
-    Ok(())
-}
-
-/// Receives until the other end closes; returns how many octets came.
-pub(crate) fn receive_all(mut stream: impl Read) -> Result<u64> {
-    let mut buffer = vec![0; CHUNK];
-    let mut total = 0;
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return Ok(total),
-            Ok(length) => total += length as u64,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => bail!("after {total} octets: {error}"),
-        }
-    }
 }
 
 fn segments_of(stream: &TcpStream) -> Result<Segments> {

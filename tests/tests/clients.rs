@@ -1,12 +1,19 @@
 //! The lab's clients and servers against each other, with tshark as a witness of what they say.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use flowwatch_tests::capture::{Capture, Captured};
-use flowwatch_tests::lab::{Addressing, DeviceSpec, INTERNET_IPV6, Lab, Resolver};
+use flowwatch_tests::dhcp::{self, Called};
+use flowwatch_tests::dns::stream::TruncatingServer;
+use flowwatch_tests::dns::{self, Question, answer};
+use flowwatch_tests::lab::{
+    Addressing, DeviceSpec, INTERNET_IPV6, Lab, OUTSIDE_NAME_SERVER, Resolver,
+};
+use flowwatch_tests::link;
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::quic::initial::{Beginning, Initial, SHORTEST_DATAGRAM, Version};
+use flowwatch_tests::stream::Stream;
 use flowwatch_tests::tls::Client;
 use flowwatch_tests::traffic::Exchange;
 use flowwatch_tests::{http, quic, tls, traffic};
@@ -203,5 +210,116 @@ fn http_names_a_host() -> Result<()> {
     })?;
     let seen = captured.field(&[], "http.request", "http.host")?;
     ensure!(seen == ["host.example"; 2], "{seen:?}");
+    Ok(())
+}
+
+#[test]
+fn an_answer_without_room_is_asked_for_again_over_tcp() -> Result<()> {
+    let Some(lab) = lab()? else { return Ok(()) };
+    let camera = &lab.camera().namespace;
+    let server = SocketAddr::new(OUTSIDE_NAME_SERVER.into(), dns::PORT);
+    let address: IpAddr = REMOTE.into();
+    let answer = move |question: &[u8]| {
+        let record = answer::address(&answer::QUESTION_NAME, address);
+        answer::response(question, &[record])
+    };
+    let _server = TruncatingServer::start(&lab.internet, server, &[1, 20], answer)?;
+    let captured = captured(&lab, || {
+        let name = "long.example";
+        let answered = dns::stream::ask_again(camera, server.ip(), name, Question::A)?;
+        ensure!(answered == [address], "{answered:?}");
+        Ok(())
+    })?;
+    let answers = "dns.flags.response == 1";
+    let seen = captured.field(&[], answers, "dns.flags.truncated")?;
+    ensure!(seen == ["1", "0"], "{seen:?}");
+    let seen = captured.field(&[], answers, "dns.a")?;
+    ensure!(seen == ["", "52.79.197.188"], "{seen:?}");
+    let pieces = captured.field(&[], "tcp.srcport == 53 && tcp.len > 0", "tcp.len")?;
+    ensure!(pieces[..2] == ["1", "20"], "{pieces:?}");
+    Ok(())
+}
+
+#[test]
+fn segments_written_by_hand_make_a_stream() -> Result<()> {
+    let Some(lab) = lab()? else { return Ok(()) };
+    let device = lab.camera();
+    lab.gateway.silence()?;
+    device.namespace.silence()?;
+    let hello = Client::of("hand.example").post_quantum().hello()?;
+    let captured = captured(&lab, || {
+        let stream = Stream {
+            lab: &lab,
+            device,
+            server: remote(tls::PORT),
+            local_port: 40_000,
+            // It wraps around within the hello.
+            sequence: u32::MAX - 700,
+        };
+        stream.open()?;
+        let parts = [900..hello.len(), 0..600, 300..900];
+        stream.say(&hello, &parts)?;
+        link::await_received(&lab.gateway, &device.port, 5)
+    })?;
+    let reordered = ["-o", "tcp.reassemble_out_of_order:TRUE"];
+    let seen = names(&captured, &reordered)?;
+    ensure!(seen == ["hand.example"], "{seen:?}");
+    Ok(())
+}
+
+#[test]
+fn a_device_is_given_its_address_and_says_what_it_is_called() -> Result<()> {
+    let needs = [
+        Need::Root,
+        Need::Program("tshark"),
+        Need::Program("dnsmasq"),
+    ];
+    if !granted(&needs)? {
+        return Ok(());
+    }
+    let lab = Lab::builder()
+        .device(DeviceSpec::new("camera", Addressing::Bare))
+        .device(DeviceSpec::new("plug", Addressing::Bare))
+        .build()?;
+    let [device, plug] = &lab.devices[..] else {
+        bail!("two devices")
+    };
+    let captured = captured(&lab, || {
+        let called = Called {
+            host: Some(b"cam-12"),
+            full: Some(b"cam.home.example"),
+        };
+        let lease = dhcp::lease(device, called)?;
+        ensure!(lease.address == device.ipv4, "{lease:?}");
+        ensure!(lease.name_servers == [device.gateway_ipv4], "{lease:?}");
+        dhcp::lease(
+            plug,
+            Called {
+                host: Some(b"plug"),
+                ..Called::default()
+            },
+        )?;
+        let server = lease.name_servers[0].into();
+        let answered = dns::ask(
+            &device.namespace,
+            server,
+            "cm.iotcplatform.com",
+            Question::A,
+        )?;
+        ensure!(answered.len() == 1, "{answered:?}");
+        Ok(())
+    })?;
+    let seen = captured.field(&[], "dhcp.option.dhcp == 3", "dhcp.option.hostname")?;
+    ensure!(seen == ["cam-12"], "{seen:?}");
+    let seen = captured.field(&[], "dhcp.option.dhcp == 3", "dhcp.fqdn.name")?;
+    ensure!(seen == ["cam.home.example"], "{seen:?}");
+    let leases = std::fs::read_to_string(&lab.lease_file)?;
+    for (device, name) in [(device, "cam"), (plug, "plug")] {
+        let wanted = format!(" {} {} {name}", device.mac, device.ipv4);
+        ensure!(
+            leases.lines().any(|line| line.contains(&wanted)),
+            "{leases}"
+        );
+    }
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
     OUTSIDE_NAME_SERVER, Resolver,
 };
 use crate::camera::{self, Camera};
-use crate::dns::NameServer;
+use crate::dns::{Leases, NameServer};
 use crate::link::{self, End, Mac};
 use crate::namespace::Namespace;
 
@@ -53,14 +53,23 @@ impl LabBuilder {
             self.address(&gateway, device)
                 .with_context(|| format!("address {}", device.name))?;
         }
-        let name_servers = self.start_name_servers(&gateway, &internet, &devices)?;
+        let folder = tempfile::tempdir().context("make a folder for the leases")?;
+        let own: BTreeSet<IpAddr> = devices.iter().map(|d| d.gateway_ipv4.into()).collect();
+        let own: Vec<IpAddr> = own.into_iter().collect();
+        let leases = Leases {
+            file: folder.path().join("dnsmasq.leases"),
+            reserved: devices.iter().map(|d| (d.mac, d.ipv4)).collect(),
+        };
+        let name_servers = self.start_name_servers(&gateway, &internet, &own, &leases)?;
         let servers = camera::serve(&internet)?;
         Ok(Lab {
             gateway,
             internet,
             devices,
+            lease_file: leases.file,
             resolver: self.resolver,
             name_servers,
+            _folder: folder,
             _servers: servers,
         })
     }
@@ -221,7 +230,8 @@ impl LabBuilder {
         &self,
         gateway: &Namespace,
         internet: &Namespace,
-        devices: &[Device],
+        own: &[IpAddr],
+        leases: &Leases,
     ) -> Result<Vec<NameServer>> {
         if self.resolver == Resolver::Nobody {
             return Ok(Vec::new());
@@ -237,11 +247,16 @@ impl LabBuilder {
             }
         }
         let outside = IpAddr::V4(OUTSIDE_NAME_SERVER);
-        let mut servers = vec![NameServer::dnsmasq(internet, &[outside], &records, None)?];
+        let mut servers = vec![NameServer::dnsmasq(
+            internet,
+            &[outside],
+            &records,
+            None,
+            None,
+        )?];
         if self.resolver == Resolver::Gateway {
-            let own: BTreeSet<IpAddr> = devices.iter().map(|d| d.gateway_ipv4.into()).collect();
-            let own: Vec<IpAddr> = own.into_iter().collect();
-            servers.push(NameServer::dnsmasq(gateway, &own, &[], Some(outside))?);
+            let (upstream, leases) = (Some(outside), Some(leases));
+            servers.push(NameServer::dnsmasq(gateway, own, &[], upstream, leases)?);
         }
         Ok(servers)
     }
