@@ -11,4 +11,5 @@ pub mod abi;
 pub mod bytes;
 pub mod parse;
 pub mod sample_rules;
+pub mod sampling;
 pub mod wire;

@@ -43,6 +43,9 @@ pub struct Packet {
     /// Octets of an aggregate's own, which its packets don't have on the wire (the jumbo payload
     /// option, which the kernel adds and takes off).
     pub aggregate_only: u32,
+    /// Whether the packet goes up and may open a connection: see [`transport::Head`]. A packet that
+    /// does has it, others may.
+    pub may_open: bool,
 }
 
 /// Packets and octets on the wire.
@@ -211,16 +214,20 @@ fn finish<B: PacketBytes + ?Sized>(
         return Err(Reason::Truncated);
     }
     let transport_offset = offset + network.header_length as usize;
-    let mut ports = transport::Ports::default();
+    let length = network.octets - network.header_length;
+    let mut head = transport::Head::default();
     if ip_protocol::has_ports(network.protocol) && !network.is_later_fragment {
-        if network.octets - network.header_length < transport::PORTS_LENGTH {
-            return Err(Reason::Truncated);
-        }
-        ports = transport::parse_ports(bytes, transport_offset)?;
+        head = transport::parse_head(bytes, transport_offset, network.protocol, length)?;
     }
-    let (remote, remote_port, local_port) = match direction {
-        Direction::Up => (network.destination, ports.destination, ports.source),
-        Direction::Down => (network.source, ports.source, ports.destination),
+    let ports = head.ports;
+    let (remote, remote_port, local_port, may_open) = match direction {
+        Direction::Up => (
+            network.destination,
+            ports.destination,
+            ports.source,
+            head.may_open,
+        ),
+        Direction::Down => (network.source, ports.source, ports.destination, false),
     };
     Ok(Packet {
         remote,
@@ -232,6 +239,7 @@ fn finish<B: PacketBytes + ?Sized>(
         ip_offset: offset as u32,
         transport_offset: transport_offset as u32,
         aggregate_only: network.aggregate_only,
+        may_open,
     })
 }
 

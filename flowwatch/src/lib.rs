@@ -9,6 +9,7 @@ pub mod plan;
 
 pub mod kernel;
 pub mod observation;
+pub mod streams;
 
 pub mod geo;
 pub mod names;

@@ -18,6 +18,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &[],
     },
     Layer {
+        module: "streams",
+        may_import: &[],
+    },
+    Layer {
         module: "text",
         may_import: &[],
     },

@@ -3,10 +3,17 @@
 
 use crate::abi::Reason;
 use crate::bytes::PacketBytes;
+use crate::wire::beginning::Beginning;
 use crate::wire::ip_protocol::{TCP, UDP};
 
 /// Octets of the UDP header.
 pub const UDP_HEADER_LENGTH: u32 = 8;
+/// Octets of the TCP header without options.
+pub const TCP_HEADER_LENGTH: u32 = 20;
+/// Octets of a transport header and its payload that show whether a connection is opened.
+pub const OPENING_LENGTH: usize = 16;
+/// TCP's flag (RFC 9293 §3.1).
+const SYN: u8 = 2;
 /// Octets of the two ports, which come first in every one of these protocols.
 pub const PORTS_LENGTH: u32 = 4;
 
@@ -19,20 +26,102 @@ pub struct Ports {
     pub destination: u16,
 }
 
-/// Parses the ports at `offset`.
+/// What the first octets of a transport header show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The ports.
+    pub ports: Ports,
+    /// Whether the packet may open a connection: TCP with SYN, UDP with what begins like a QUIC
+    /// Initial packet, and either when that is not at hand.
+    pub may_open: bool,
+}
+
+/// Parses the transport header of `length` octets, payload included, at `offset`, of a protocol
+/// with ports. Looks no further than the ports need, unless more is at hand.
 ///
 /// # Errors
-/// `Truncated` when they are cut short.
+/// `Truncated` when the ports are cut short.
 #[inline(always)]
 #[expect(
     clippy::inline_always,
     reason = "the verifier follows offsets within one function only"
 )]
-pub fn parse_ports<B: PacketBytes + ?Sized>(bytes: &B, offset: usize) -> Result<Ports, Reason> {
-    let [s0, s1, d0, d1] = bytes.octets::<4>(offset).ok_or(Reason::Truncated)?;
-    Ok(Ports {
+pub fn parse_head<B: PacketBytes + ?Sized>(
+    bytes: &B,
+    offset: usize,
+    protocol: u8,
+    length: u32,
+) -> Result<Head, Reason> {
+    if length < PORTS_LENGTH {
+        return Err(Reason::Truncated);
+    }
+    let opens = protocol == TCP || protocol == UDP;
+    // Padding may stand in for octets that the packet doesn't have; who looks closer will see.
+    if let Some(octets) = bytes.octets::<OPENING_LENGTH>(offset) {
+        let [s0, s1, d0, d1, ..] = octets;
+        return Ok(Head {
+            ports: ports([s0, s1, d0, d1]),
+            may_open: match protocol {
+                TCP => is_syn(octets),
+                UDP => is_quic_initial(octets),
+                _ => false,
+            },
+        });
+    }
+    Ok(Head {
+        ports: ports(bytes.octets(offset).ok_or(Reason::Truncated)?),
+        may_open: opens && length >= OPENING_LENGTH as u32,
+    })
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "two instructions")]
+const fn ports([s0, s1, d0, d1]: [u8; 4]) -> Ports {
+    Ports {
         source: u16::from_be_bytes([s0, s1]),
         destination: u16::from_be_bytes([d0, d1]),
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "two instructions")]
+const fn is_syn(octets: [u8; OPENING_LENGTH]) -> bool {
+    octets[13] & SYN != 0
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a few comparisons")]
+const fn is_quic_initial(octets: [u8; OPENING_LENGTH]) -> bool {
+    let [_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h] = octets;
+    Beginning::of([a, b, c, d, e, f, g, h]).is_quic_initial()
+}
+
+/// What the sampling needs of a TCP header (RFC 9293 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    /// The sequence number of the first octet, or of SYN.
+    pub sequence: u32,
+    /// Octets of the header with its options, 20 to 60.
+    pub header_length: u32,
+    /// Whether SYN is set.
+    pub is_syn: bool,
+}
+
+/// Parses the TCP header at `offset`; nothing when it is cut short or claims fewer octets than its
+/// fixed part has.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+pub fn parse_tcp<B: PacketBytes + ?Sized>(bytes: &B, offset: usize) -> Option<Tcp> {
+    let octets: [u8; OPENING_LENGTH] = bytes.octets(offset)?;
+    let [_, _, _, _, s0, s1, s2, s3, .., data_offset, flags, _, _] = octets;
+    let header_length = u32::from(data_offset >> 4) * 4;
+    (header_length >= TCP_HEADER_LENGTH).then_some(Tcp {
+        sequence: u32::from_be_bytes([s0, s1, s2, s3]),
+        header_length,
+        is_syn: flags & SYN != 0,
     })
 }
 
@@ -61,9 +150,36 @@ mod tests {
     #[test]
     fn ports_come_first() {
         // A DNS answer's: from port 53 to 49152.
-        let ports = parse_ports(&[0, 53, 0xc0, 0, 0, 40][..], 0).unwrap();
+        let octets = &[0, 53, 0xc0, 0, 0, 40][..];
+        let ports = parse_head(octets, 0, UDP, 40).unwrap().ports;
         assert_eq!((ports.source, ports.destination), (53, 49_152));
-        assert_eq!(parse_ports(&[0, 53, 0xc0][..], 0), Err(Reason::Truncated));
+        let cut = parse_head(&octets[..3], 0, UDP, 40);
+        assert_eq!(cut, Err(Reason::Truncated));
+        assert_eq!(parse_head(octets, 0, UDP, 3), Err(Reason::Truncated));
+    }
+
+    #[test]
+    fn what_may_open_a_connection_is_told() {
+        let check = |protocol, octets: &[u8], length, expected| {
+            let head = parse_head(octets, 0, protocol, length).unwrap();
+            assert_eq!(head.may_open, expected, "{protocol} {octets:02x?} {length}");
+        };
+        let mut tcp = [0; 20];
+        for (flags, expected) in [(0x02, true), (0x12, true), (0x10, false), (0x18, false)] {
+            tcp[13] = flags;
+            check(TCP, &tcp, 20, expected);
+            check(UDP, &tcp, 20, false);
+        }
+        let mut udp = [0; 20];
+        udp[8..13].copy_from_slice(&[0xc3, 0, 0, 0, 1]);
+        check(UDP, &udp, 1208, true);
+        check(TCP, &udp, 1208, false);
+        check(132, &udp, 1208, false);
+        // It is elsewhere, or there is none.
+        check(TCP, &tcp[..15], 20, true);
+        check(UDP, &udp[..15], 16, true);
+        check(UDP, &udp[..15], 15, false);
+        check(132, &udp[..15], 16, false);
     }
 
     #[test]

@@ -1,0 +1,212 @@
+//! How a payload begins: the octets by which the protocols that say names are told from others.
+//!
+//! No more than the first eight are looked at; what they announce is parsed elsewhere.
+
+use crate::bytes::PacketBytes;
+
+/// Octets of a TLS record's header (RFC 8446 §5.1).
+const RECORD_HEADER: u32 = 5;
+/// Octets of a TLS handshake message's header (RFC 8446 §4).
+const MESSAGE_HEADER: u32 = 4;
+
+/// Octets of a beginning.
+const LENGTH: u32 = 8;
+
+/// The first octets of a payload, the first one highest. Octets that it doesn't have are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    word: u64,
+    /// All ones where there is an octet.
+    there: u64,
+}
+
+/// What octets a protocol begins with.
+#[derive(Clone, Copy)]
+struct Pattern {
+    word: u64,
+    /// The bits that matter.
+    mask: u64,
+}
+
+const fn pattern(word: u64, mask: u64) -> Pattern {
+    Pattern { word, mask }
+}
+
+/// A token of at most 8 octets.
+const fn token(text: &[u8]) -> Pattern {
+    let mut octets = [0; LENGTH as usize];
+    let mut index = 0;
+    while index < text.len() {
+        octets[index] = text[index];
+        index += 1;
+    }
+    let mask = u64::MAX << (64 - 8 * text.len());
+    pattern(u64::from_be_bytes(octets), mask)
+}
+
+/// A record of handshake messages, version 3.x, any length, whose first message is a `ClientHello`
+/// (RFC 8446 §4.1.2, §5.1).
+const CLIENT_HELLO: [Pattern; 1] = [pattern(0x1603_0000_0001_0000, 0xffff_f000_00ff_0000)];
+
+/// The methods of RFC 9110 §9.1 and RFC 5789, with the space behind (RFC 9112 §3).
+const HTTP_REQUEST: [Pattern; 9] = [
+    token(b"GET "),
+    token(b"HEAD "),
+    token(b"POST "),
+    token(b"PUT "),
+    token(b"DELETE "),
+    token(b"CONNECT "),
+    token(b"OPTIONS "),
+    token(b"TRACE "),
+    token(b"PATCH "),
+];
+
+/// Long header, fixed bit, the version's own code for Initial; then the version (RFC 9000 §17.2.2,
+/// RFC 9369 §3.2).
+const QUIC_INITIAL: [Pattern; 2] = [
+    pattern(0xc000_0000_0100_0000, 0xf0ff_ffff_ff00_0000),
+    pattern(0xd06b_3343_cf00_0000, 0xf0ff_ffff_ff00_0000),
+];
+
+/// Whether a payload begins like a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// It does.
+    Alike,
+    /// It doesn't.
+    Other,
+    /// It does as far as it goes, and that is too short to tell.
+    Unclear,
+}
+
+impl Beginning {
+    /// Returns the beginning that is known whole.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "one instruction")]
+    #[must_use]
+    pub const fn of(octets: [u8; LENGTH as usize]) -> Self {
+        Self {
+            word: u64::from_be_bytes(octets),
+            there: u64::MAX,
+        }
+    }
+
+    /// Reads the beginning of the payload of `length` octets at `offset`.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the verifier follows offsets within one function only"
+    )]
+    pub fn read<B: PacketBytes + ?Sized>(bytes: &B, offset: usize, length: u32) -> Self {
+        if length >= LENGTH
+            && let Some(octets) = bytes.octets(offset)
+        {
+            return Self::of(octets);
+        }
+        let mut beginning = Self { word: 0, there: 0 };
+        let mut index = 0;
+        while index < length.min(LENGTH) {
+            let Some([octet]) = bytes.octets(offset + index as usize) else {
+                break;
+            };
+            let shift = 56 - 8 * index;
+            beginning.word |= u64::from(octet) << shift;
+            beginning.there |= 0xff << shift;
+            index += 1;
+        }
+        beginning
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "folds when the patterns are known")]
+    const fn likeness(self, patterns: &[Pattern]) -> Likeness {
+        let mut likeness = Likeness::Other;
+        let mut index = 0;
+        while index < patterns.len() {
+            let Pattern { word, mask } = patterns[index];
+            if (self.word ^ word) & mask & self.there == 0 {
+                if mask & !self.there == 0 {
+                    return Likeness::Alike;
+                }
+                likeness = Likeness::Unclear;
+            }
+            index += 1;
+        }
+        likeness
+    }
+
+    /// Returns whether a stream begins with a `ClientHello` in a TLS record.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a few comparisons")]
+    #[must_use]
+    pub const fn client_hello(self) -> Likeness {
+        self.likeness(&CLIENT_HELLO)
+    }
+
+    /// Returns whether a stream begins with an HTTP/1 request.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a few comparisons")]
+    #[must_use]
+    pub const fn http_request(self) -> Likeness {
+        self.likeness(&HTTP_REQUEST)
+    }
+
+    /// Returns whether a datagram begins with an Initial packet of QUIC version 1 or 2.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a few comparisons")]
+    #[must_use]
+    pub const fn is_quic_initial(self) -> bool {
+        matches!(self.likeness(&QUIC_INITIAL), Likeness::Alike)
+    }
+
+    /// Returns the octets from the stream's first to the last of the `ClientHello` that it begins
+    /// with, at `offset`; nothing where the message goes on in further records, or its length is
+    /// not at hand.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the verifier follows offsets within one function only"
+    )]
+    pub fn client_hello_length<B: PacketBytes + ?Sized>(
+        self,
+        bytes: &B,
+        offset: usize,
+    ) -> Option<u32> {
+        if self.there != u64::MAX {
+            return None;
+        }
+        let [low] = bytes.octets(offset + LENGTH as usize)?;
+        let record = (self.word >> 24) as u32 & 0xffff;
+        let message = (self.word as u32 & 0xffff) << 8 | u32::from(low);
+        let message = MESSAGE_HEADER + message;
+        (message <= record).then_some(RECORD_HEADER + message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_initial(octets: &[u8]) -> bool {
+        Beginning::read(octets, 0, octets.len() as u32).is_quic_initial()
+    }
+
+    #[test]
+    fn an_initial_packet_is_told_by_its_versions_own_code() {
+        let v1 = |first| [first, 0, 0, 0, 1, 8, 0x83, 0x94];
+        let v2 = |first| [first, 0x6b, 0x33, 0x43, 0xcf, 8, 0x83, 0x94];
+        // The first octets of RFC 9001 A.2 and RFC 9369 A.2, as protected.
+        assert!(is_initial(&v1(0xc0)) && is_initial(&v2(0xd7)));
+        // Version 1: 0-RTT, Handshake, Retry. Version 2: Retry, 0-RTT, Handshake.
+        for (one, two) in [(0xd0, 0xc0), (0xe0, 0xe0), (0xf0, 0xf0)] {
+            assert!(!is_initial(&v1(one)) && !is_initial(&v2(two)));
+        }
+        // Without the fixed bit; a short header.
+        assert!(!is_initial(&v1(0x80)) && !is_initial(&v1(0x40)));
+        // Version negotiation, and a draft.
+        assert!(!is_initial(&[0xc0, 0, 0, 0, 0, 8, 0x83, 0x94]));
+        assert!(!is_initial(&[0xc0, 0xff, 0, 0, 29, 8, 0x83, 0x94]));
+        // Five octets say it all; four don't.
+        assert!(is_initial(&v1(0xc0)[..5]) && !is_initial(&v1(0xc0)[..4]));
+    }
+}
