@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod plan;
 
+pub mod capture;
 pub mod kernel;
 pub mod observation;
 pub mod streams;
