@@ -102,21 +102,56 @@ pub fn parse_packet<B: PacketBytes + ?Sized>(
     frame: &FrameInfo,
     direction: Direction,
 ) -> Result<Packet, Reason> {
-    let vlan::Tagged {
-        mut ethertype,
-        mut offset,
-    } = vlan::skip_tags(
+    let network = locate_network(bytes, ethernet, frame)?;
+    parse_network(bytes, network, frame, direction)
+}
+
+/// Walks from the Ethernet header over VLAN tags and a PPPoE session's header.
+///
+/// # Errors
+/// `TooManyTags`; `Truncated` and `Malformed` as the headers have it.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+pub fn locate_network<B: PacketBytes + ?Sized>(
+    bytes: &B,
+    ethernet: &ethernet::Header,
+    frame: &FrameInfo,
+) -> Result<vlan::Tagged, Reason> {
+    let mut network = vlan::skip_tags(
         bytes,
         ethernet.ethertype,
         ethernet::HEADER_LENGTH,
         frame.tags_taken,
     )?;
-    if ethertype == ethernet::PPPOE_SESSION {
-        ethertype = pppoe::parse(bytes, offset)?;
-        offset += pppoe::HEADER_LENGTH;
+    if network.ethertype == ethernet::PPPOE_SESSION {
+        network.ethertype = pppoe::parse(bytes, network.offset)?;
+        network.offset += pppoe::HEADER_LENGTH;
     }
+    Ok(network)
+}
+
+/// Parses the network layer of a frame, whatever link layer lies before it; `frame.length` and the
+/// offsets count from where `bytes` begins.
+///
+/// # Errors
+/// The one [`Reason`] for which the frame is in no flow.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+pub fn parse_network<B: PacketBytes + ?Sized>(
+    bytes: &B,
+    network: vlan::Tagged,
+    frame: &FrameInfo,
+    direction: Direction,
+) -> Result<Packet, Reason> {
+    let offset = network.offset;
     // Each version goes its own way to the end: where the two meet, what differs meets in memory.
-    match ethertype {
+    match network.ethertype {
         ethernet::IPV4 => {
             let network = parse_ipv4(bytes, offset, frame)?;
             finish(bytes, offset, &network, frame, direction)
