@@ -1,20 +1,25 @@
 //! DNS messages: header, question, resource records and the names in them.
 //!
 //! Made of a datagram's payload; read by `flowwatch::names`. RFC 1035 §4 (messages), RFC 2181 §8
-//! (ttl), RFC 3596 (AAAA), RFC 6891 (EDNS).
+//! (ttl), RFC 3596 (AAAA), RFC 6762 §10.2 (classes in multicast DNS), RFC 6891 (EDNS).
 //!
 //! Whatever the octets say, reading them ends: a record takes at least eleven octets of the message,
 //! and a name's every part lies before the part that points to it. Nothing here judges content.
 
 mod name;
 mod reader;
+mod svcb;
 
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(in crate::wire) use name::write_label;
 pub use name::{Labels, MAX_LABEL_LENGTH, MAX_NAME_LENGTH, MAX_POINTERS, Name};
 use reader::Reader;
+pub use svcb::{
+    AlpnIdentifiers, Parameter, Parameters, ServiceBinding, TYPE_HTTPS, TYPE_SVCB,
+    key as service_key,
+};
 
 /// The header's length in octets (RFC 1035 §4.1.1).
 pub const HEADER_LENGTH: usize = 12;
@@ -32,9 +37,13 @@ pub const TYPE_OPT: u16 = 41;
 pub const OPCODE_QUERY: u8 = 0;
 /// Response code of an answer without error (RFC 1035 §4.1.1).
 pub const RCODE_NO_ERROR: u16 = 0;
+/// Response code of a name that does not exist (RFC 1035 §4.1.1).
+pub const RCODE_NAME_ERROR: u16 = 3;
 
 const FLAG_RESPONSE: u16 = 0x8000;
 const FLAG_TRUNCATION: u16 = 0x0200;
+/// In multicast DNS, the upper bit of a record's class says that older records are to be forgotten.
+const CACHE_FLUSH: u16 = 0x8000;
 
 /// Why a message, or what follows in it, can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +60,8 @@ pub enum DnsError {
     NameTooLong,
     /// A record's rdata is not as long as its type has it.
     RdataLength,
+    /// A service binding's parameters are in no order, or one's value is not as its key has it.
+    ServiceParameter,
 }
 
 impl fmt::Display for DnsError {
@@ -65,6 +76,9 @@ impl fmt::Display for DnsError {
             Self::NameTooLong => "a name in the DNS message is longer than 255 octets",
             Self::RdataLength => {
                 "a record in the DNS message has rdata of another length than its type"
+            }
+            Self::ServiceParameter => {
+                "a service binding in the DNS message has parameters that contradict its format"
             }
         })
     }
@@ -273,10 +287,39 @@ pub enum RecordData<'a> {
     Aaaa(Ipv6Addr),
     /// The name that the owner is an alias of.
     Cname(Name<'a>),
+    /// What offers a service, and where (types SVCB and HTTPS, class IN).
+    Service(ServiceBinding<'a>),
     /// EDNS's own fields.
     Opt(Edns),
     /// The rdata of any other record.
     Other(&'a [u8]),
+}
+
+impl Record<'_> {
+    /// Returns the address in a record of multicast DNS, where the class's upper bit is a flag of its
+    /// own (RFC 6762 §10.2); of type A or AAAA alone.
+    #[must_use]
+    pub fn multicast_address(&self) -> Option<IpAddr> {
+        let RecordData::Other(rdata) = self.data else {
+            return self.address();
+        };
+        if self.class != CLASS_IN | CACHE_FLUSH {
+            return None;
+        }
+        match self.rtype {
+            TYPE_A => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),
+            TYPE_AAAA => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
+            _ => None,
+        }
+    }
+
+    const fn address(&self) -> Option<IpAddr> {
+        match self.data {
+            RecordData::A(address) => Some(IpAddr::V4(address)),
+            RecordData::Aaaa(address) => Some(IpAddr::V6(address)),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> RecordData<'a> {
@@ -285,6 +328,9 @@ impl<'a> RecordData<'a> {
             (TYPE_A, CLASS_IN) => Self::A(rdata.take_array::<4>()?.into()),
             (TYPE_AAAA, CLASS_IN) => Self::Aaaa(rdata.take_array::<16>()?.into()),
             (TYPE_CNAME, _) => Self::Cname(rdata.take_name()?),
+            (TYPE_SVCB | TYPE_HTTPS, CLASS_IN) => {
+                return ServiceBinding::parse(&mut rdata).map(Self::Service);
+            }
             (TYPE_OPT, _) => return Ok(Self::Opt(Edns::from_class_and_ttl(class, ttl))),
             _ => return Ok(Self::Other(rdata.rest())),
         };
@@ -409,6 +455,7 @@ mod tests {
                     RecordData::A(address) => std::format!("{owner} {ttl} {address}"),
                     RecordData::Aaaa(address) => std::format!("{owner} {ttl} {address}"),
                     RecordData::Cname(name) => std::format!("{owner} {ttl} {name}"),
+                    RecordData::Service(binding) => std::format!("{owner} {ttl} {binding:?}"),
                     RecordData::Opt(edns) => std::format!("{owner} {edns:?}"),
                     RecordData::Other(rdata) => std::format!("{owner} {ttl} {rdata:?}"),
                 },
