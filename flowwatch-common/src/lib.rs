@@ -10,6 +10,7 @@ extern crate std;
 pub mod abi;
 pub mod bytes;
 pub mod parse;
+pub mod prefix;
 pub mod sample_rules;
 pub mod sampling;
 pub mod wire;

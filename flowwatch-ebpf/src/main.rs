@@ -17,6 +17,7 @@
 mod account;
 mod clock;
 mod device;
+mod found;
 mod frame;
 mod log;
 mod maps;

@@ -4,9 +4,10 @@
 #![expect(unsafe_code, reason = "the loader finds the constants by their names")]
 
 use aya_ebpf::Global;
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, PerCpuHashMap, RingBuf, Stack};
 use aya_ebpf::macros::btf_map;
 use flowwatch_common::abi::{DeviceCounters, FlowCounters, FlowKey, Sample, SampleCounters};
+use flowwatch_common::prefix::PrefixRules;
 
 /// One epoch's flows. Preallocated: an insertion costs 0.4 µs, without preallocation 14 µs.
 pub(crate) type FlowTable = PerCpuHashMap<FlowKey, FlowCounters, 1>;
@@ -27,6 +28,26 @@ pub(crate) static DEVICE_MULTIPLIER: Global<u64> = Global::new(0);
 /// 64 minus the binary logarithm of the number of slots.
 #[unsafe(no_mangle)]
 pub(crate) static DEVICE_SHIFT: Global<u32> = Global::new(0);
+
+/// How many of [`PREFIXES`] are in use. Set by the loader.
+#[unsafe(no_mangle)]
+pub(crate) static PREFIX_COUNT: Global<u32> = Global::new(0);
+
+/// How the addresses of devices begin that are tagged as they appear. Written by the loader.
+#[btf_map]
+pub(crate) static PREFIXES: Array<PrefixRules, 1> = Array::new();
+
+/// The numbers of the devices that were found, by address. Written here, read at each drain.
+#[btf_map]
+pub(crate) static FOUND_DEVICES: HashMap<u64, u32, 1> = HashMap::new();
+
+/// The numbers for devices yet to be found, the next one on top. Filled by the loader.
+#[btf_map]
+pub(crate) static FREE_NUMBERS: Stack<u32, 1> = Stack::new();
+
+/// Frames of devices that a prefix matches and for which no number was left. Written here.
+#[btf_map]
+pub(crate) static FOUND_NO_ROOM: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 /// Totals by device and direction, at `abi::device_counters_index`. Written here.
 #[btf_map]

@@ -19,7 +19,7 @@ use clap::{
 use crate::{
     format::{FORMATS, FormatEntry},
     kernel::attach::{AttachMode, TcHook},
-    model::{Device, FIELDS},
+    model::{DeviceTag, FIELDS},
     plan::{
         ATTACH_MODES, Settings, TC_HOOKS, parse_duration, parse_flow_table_size, parse_format,
         parse_interval, parse_word,
@@ -100,11 +100,11 @@ pub struct RunArgs {
     #[arg(short, long = "interface", value_name = "NAME")]
     interfaces: Vec<String>,
 
-    /// A device to count, by a name of your choice and its MAC address, which `ip neigh` on the
-    /// gateway shows. Give it again for more
-    /// [example: --device camera=2c:aa:8e:01:02:03]
+    /// A device to count, by a name of your choice and its MAC address, which `flowwatch devices`
+    /// shows; or every device whose address begins so, as it appears. Give it again for more
+    /// [example: --device camera=2c:aa:8e:01:02:03 --device 'cam=2c:aa:8e:*']
     #[arg(short, long = "device", value_name = "NAME=MAC")]
-    devices: Vec<Device>,
+    devices: Vec<DeviceTag>,
 
     /// Read settings from a TOML file; the command line wins over it
     /// [example: --config /etc/flowwatch.toml]
@@ -162,9 +162,11 @@ impl RunArgs {
     #[must_use]
     pub fn settings(&self) -> Settings {
         let args = self.clone();
+        let (devices, prefixes) = DeviceTag::split(args.devices);
         Settings {
             interfaces: args.interfaces,
-            devices: args.devices,
+            devices,
+            prefixes,
             interval: args.interval,
             duration: args.duration,
             geo: args.geo,
@@ -337,8 +339,8 @@ mod tests {
         check("--interval 1ms", "the least is 10ms");
         check("--device camera", "write NAME=MAC");
         check(
-            "--device camera=2c:aa:8e:*",
-            "vendor prefix, which this version does not support",
+            "--device camera=2c:aa:8e:0:*",
+            "not the beginning of a MAC address; write it as 2c:aa:8e:*",
         );
         check(
             "--device camera=ff:ff:ff:ff:ff:ff",

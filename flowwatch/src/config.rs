@@ -17,7 +17,7 @@ use toml::de::DeTable;
 use crate::{
     format::FormatEntry,
     kernel::attach::AttachMode,
-    model::Device,
+    model::DeviceTag,
     plan::{
         ATTACH_MODES, Settings, parse_duration, parse_flow_table_size, parse_format,
         parse_interval, parse_word,
@@ -208,9 +208,12 @@ struct File {
 
 impl File {
     fn into_settings(self, folder: &Path) -> Settings {
+        let (devices, prefixes) =
+            DeviceTag::split(self.devices.into_iter().map(|entry| entry.0).collect());
         Settings {
             interfaces: self.interfaces,
-            devices: self.devices.into_iter().map(|entry| entry.0).collect(),
+            devices,
+            prefixes,
             interval: self.interval,
             duration: self.duration,
             geo: self.geo.into_iter().map(|path| folder.join(path)).collect(),
@@ -232,7 +235,7 @@ fn output_in(folder: &Path, path: PathBuf) -> PathBuf {
     folder.join(path)
 }
 
-struct DeviceEntry(Device);
+struct DeviceEntry(DeviceTag);
 
 impl<'de> Deserialize<'de> for DeviceEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -242,8 +245,7 @@ impl<'de> Deserialize<'de> for DeviceEntry {
             mac: String,
         }
         let entry = Entry::deserialize(deserializer)?;
-        let mac = entry.mac.parse().map_err(D::Error::custom)?;
-        Device::new(&entry.name, mac)
+        DeviceTag::new(&entry.name, &entry.mac)
             .map(Self)
             .map_err(D::Error::custom)
     }

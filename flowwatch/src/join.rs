@@ -49,7 +49,8 @@ pub fn join(sources: Sources<'_>, meta: Meta) -> Snapshot {
             *count += 1;
         }
     }
-    for ((id, device), flows) in (0..).zip(sources.devices).zip(counts) {
+    let numbered = (0..).zip(sources.devices).zip(counts);
+    for ((id, device), flows) in numbered.filter(|((_, device), _)| !device.is_vacant()) {
         let window = sources.flows.device(id);
         let conservation = sources.flows.conservation(id);
         snapshot

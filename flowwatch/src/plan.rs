@@ -10,12 +10,13 @@ use std::{
 };
 
 use flowwatch_common::abi::MAX_DEVICES;
+use flowwatch_common::prefix::MAX_PREFIX_RULES;
 use jiff::SignedDuration;
 
 use crate::{
     format::{FORMATS, FormatEntry, format_of},
     kernel::attach::{AttachMode, TcHook},
-    model::{Device, MacAddress},
+    model::{Device, MacAddress, PrefixTag},
 };
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
@@ -64,6 +65,8 @@ pub struct Settings {
     pub interfaces: Vec<String>,
     /// Tagged devices.
     pub devices: Vec<Device>,
+    /// Tags for devices that appear.
+    pub prefixes: Vec<PrefixTag>,
     /// Time between two drains.
     pub interval: Option<Duration>,
     /// Time after which to stop.
@@ -89,17 +92,20 @@ impl Settings {
     /// has the same name in both is the one said here.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
-        let names: HashSet<_> = self
-            .devices
-            .iter()
-            .map(|device| device.name.clone())
-            .collect();
+        let devices = self.devices.iter().map(|device| device.name.clone());
+        let prefixes = self.prefixes.iter().map(|tag| tag.name.clone());
+        let names: HashSet<_> = devices.chain(prefixes).collect();
         let others = base
             .devices
             .into_iter()
             .filter(|device| !names.contains(&device.name));
+        let other_prefixes = base
+            .prefixes
+            .into_iter()
+            .filter(|tag| !names.contains(&tag.name));
         Self {
             devices: others.chain(self.devices).collect(),
+            prefixes: other_prefixes.chain(self.prefixes).collect(),
             interfaces: non_empty(self.interfaces, base.interfaces),
             interval: self.interval.or(base.interval),
             duration: self.duration.or(base.duration),
@@ -123,9 +129,12 @@ fn non_empty<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
 pub struct RunPlan {
     /// Interfaces to count on: at least one, each once.
     pub interfaces: Vec<String>,
-    /// Tagged devices: at least one, at most `MAX_DEVICES`, names and addresses unique. A device's
-    /// number is its position.
+    /// Tagged devices: at most `MAX_DEVICES`, names and addresses unique. A device's number is its
+    /// position.
     pub devices: Vec<Device>,
+    /// Tags for devices that appear: at most `MAX_PREFIX_RULES`, names and prefixes unique; at least
+    /// one, where there is no device.
+    pub prefixes: Vec<PrefixTag>,
     /// Time between two drains, at least `MIN_INTERVAL`.
     pub interval: Duration,
     /// Time after which to stop; without it, a signal does.
@@ -163,9 +172,20 @@ pub enum PlanError {
     /// Too many devices.
     #[error("{0} devices are tagged, and at most {MAX_DEVICES} can be; tag fewer")]
     TooManyDevices(usize),
+    /// Too many prefixes.
+    #[error("{0} prefixes are tagged, and at most {MAX_PREFIX_RULES} can be; tag fewer")]
+    TooManyPrefixes(usize),
     /// Two devices of one name.
     #[error("the device `{0}` is tagged twice; give each device its own name")]
     SameName(String),
+    /// Two tags for one prefix.
+    #[error("`{first}` and `{second}` are for the same prefix; tag it once")]
+    SamePrefix {
+        /// The tag that is for it.
+        first: String,
+        /// The tag that is for it, too.
+        second: String,
+    },
     /// Two devices of one address.
     #[error("`{first}` and `{second}` have the same MAC address {mac}; tag it once")]
     SameMac {
@@ -182,10 +202,11 @@ impl TryFrom<Settings> for RunPlan {
     type Error = PlanError;
 
     fn try_from(settings: Settings) -> Result<Self, PlanError> {
-        check_devices(&settings.devices)?;
+        check_devices(&settings.devices, &settings.prefixes)?;
         Ok(Self {
             interfaces: checked_interfaces(settings.interfaces)?,
             devices: settings.devices,
+            prefixes: settings.prefixes,
             interval: settings.interval.unwrap_or(DEFAULT_INTERVAL),
             duration: settings.duration,
             geo: settings.geo,
@@ -217,11 +238,12 @@ fn checked_interfaces(names: Vec<String>) -> Result<Vec<String>, PlanError> {
     Ok(checked)
 }
 
-fn check_devices(devices: &[Device]) -> Result<(), PlanError> {
-    match devices.len() {
-        0 => return Err(PlanError::NoDevice),
-        1..=MAX_DEVICES => {}
-        count => return Err(PlanError::TooManyDevices(count)),
+fn check_devices(devices: &[Device], prefixes: &[PrefixTag]) -> Result<(), PlanError> {
+    match (devices.len(), prefixes.len()) {
+        (0, 0) => return Err(PlanError::NoDevice),
+        (..=MAX_DEVICES, ..=MAX_PREFIX_RULES) => {}
+        (..=MAX_DEVICES, count) => return Err(PlanError::TooManyPrefixes(count)),
+        (count, _) => return Err(PlanError::TooManyDevices(count)),
     }
     let mut names = HashSet::new();
     let mut macs = HashMap::new();
@@ -234,6 +256,18 @@ fn check_devices(devices: &[Device]) -> Result<(), PlanError> {
                 mac: device.mac,
                 first: first.to_string(),
                 second: device.name.to_string(),
+            });
+        }
+    }
+    let mut known = HashMap::new();
+    for tag in prefixes {
+        if !names.insert(&tag.name) {
+            return Err(PlanError::SameName(tag.name.to_string()));
+        }
+        if let Some(first) = known.insert(tag.prefix, &tag.name) {
+            return Err(PlanError::SamePrefix {
+                first: first.to_string(),
+                second: tag.name.to_string(),
             });
         }
     }
@@ -379,10 +413,39 @@ mod tests {
         };
         let devices: Vec<_> = (0..=MAX_DEVICES).map(device).collect();
         assert_eq!(
-            check_devices(&devices),
+            check_devices(&devices, &[]),
             Err(PlanError::TooManyDevices(4097))
         );
-        assert_eq!(check_devices(&devices[1..]), Ok(()));
+        assert_eq!(check_devices(&devices[1..], &[]), Ok(()));
+    }
+
+    #[test]
+    fn prefixes_are_tagged_once_and_under_names_of_their_own() {
+        let refusal = |tags: &[&str]| {
+            let tags = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+            let (devices, prefixes) = crate::model::DeviceTag::split(tags);
+            check_devices(&devices, &prefixes).err()
+        };
+        assert_eq!(refusal(&["cam=2c:aa:8e:*"]), None, "no device is needed");
+        let same_name = Some(PlanError::SameName("cam".into()));
+        assert_eq!(refusal(&["cam=2c:aa:8e:*", "cam=74:*"]), same_name);
+        assert_eq!(
+            refusal(&["cam=2c:aa:8e:*", "cam=02:00:00:00:00:01"]),
+            same_name
+        );
+        let same_prefix = PlanError::SamePrefix {
+            first: "a".into(),
+            second: "b".into(),
+        };
+        let refused = refusal(&["a=2c:aa:8e:*", "b=2c:aa:8e:00:00:00/24"]);
+        assert_eq!(refused, Some(same_prefix));
+        let many: Vec<_> = (0..=MAX_PREFIX_RULES)
+            .map(|n| format!("n{n}=02:{n:02x}:*"))
+            .collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert_eq!(refusal(&many[1..]), None);
+        let too_many = PlanError::TooManyPrefixes(MAX_PREFIX_RULES + 1);
+        assert_eq!(refusal(&many), Some(too_many));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use flowwatch_common::abi::{SampleCounters, mac_word};
+use flowwatch_common::prefix::prefix_rule;
 use jiff::Timestamp;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
 use tokio::time::MissedTickBehavior;
@@ -37,6 +38,7 @@ use crate::kernel::load::{self, LoadOptions, Loaded, Programs, program};
 use crate::kernel::log::KernelLog;
 use crate::kernel::self_test::SelfTest;
 use crate::kernel::{self, samples, totals};
+use crate::model::TaggedDevices;
 use crate::names::{NameLimits, NameTable};
 use crate::plan::RunPlan;
 use crate::store::{AttachedInterface, FlowTable, Meta, Snapshot};
@@ -67,7 +69,7 @@ pub async fn run(plan: &RunPlan) -> anyhow::Result<(Snapshot, anyhow::Result<()>
     session.announce();
     let outcome = session.count(plan, stop).await;
     console::show_status("");
-    session.finish(plan, outcome).await
+    session.finish(outcome).await
 }
 
 /// Everything that counting holds while it goes on.
@@ -109,7 +111,8 @@ impl Session {
             drain: loaded.drain,
             device_counters: loaded.device_counters,
             table: FlowTable::new(plan.devices.len(), WINDOW_FLOWS),
-            devices: plan.devices.len(),
+            devices: TaggedDevices::new(&plan.devices, &plan.prefixes),
+            found: loaded.found,
             epochs: 0,
         };
         Ok(Self {
@@ -166,7 +169,7 @@ impl Session {
                     let counting = drained?;
                     let figures = StatusFigures {
                         at: Timestamp::now(),
-                        devices: counting.devices,
+                        devices: counting.devices.devices().len(),
                         samples_dropped: samples_dropped(&self.sample_counters),
                     };
                     self.status.show(&counting.table, &figures);
@@ -210,7 +213,6 @@ impl Session {
     /// Detaches, drains what is left, and joins everything.
     async fn finish(
         mut self,
-        plan: &RunPlan,
         outcome: anyhow::Result<()>,
     ) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
         // What passes from here on may be too late for its hook.
@@ -238,8 +240,9 @@ impl Session {
         take_samples(&mut ring.into_inner(), &clock, usize::MAX, &mut names);
         let dropped = samples_dropped(&self.sample_counters);
         let span = (self.started_at, Timestamp::now());
-        let meta = Meta::new(span, counting.epochs, interfaces, dropped);
-        let (devices, flows) = (&plan.devices[..], &counting.table);
+        let mut meta = Meta::new(span, counting.epochs, interfaces, dropped);
+        meta.losses.prefix_frames = counting.found.frames_without_room();
+        let (devices, flows) = (counting.devices.devices(), &counting.table);
         let sources = Sources {
             devices,
             flows,
@@ -271,8 +274,13 @@ fn load_programs(plan: &RunPlan) -> anyhow::Result<Loaded> {
         .iter()
         .map(|device| mac_word(device.mac.octets()))
         .collect();
+    let prefixes = plan.prefixes.iter().map(|tag| tag.prefix);
+    let prefixes: Vec<_> = prefixes
+        .map(|prefix| prefix_rule(prefix.octets(), prefix.bits()))
+        .collect();
     let options = LoadOptions {
         devices: &devices,
+        prefixes: &prefixes,
         flow_table_size: plan.flow_table_size,
         log_level: kernel_log_level(),
         access: Access::Batch,

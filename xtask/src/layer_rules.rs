@@ -89,6 +89,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "kernel",
             "names",
             "geo",
+            "model",
             "store",
             "join",
             "plan",

@@ -175,6 +175,11 @@ pub(super) fn losses(meta: &Meta) -> Vec<String> {
             "counted without destination, as the window of flows was full",
         ),
         (
+            losses.prefix_frames,
+            "frame",
+            "not counted, of devices that a prefix tags: too many appeared",
+        ),
+        (
             losses.names_turned_away,
             "name",
             "gave way to newer ones for want of room",

@@ -8,11 +8,13 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use flowwatch_common::abi::{DeviceCounters, SampleCounters};
+use flowwatch_common::prefix::PrefixRule;
 
 use super::batch::Access;
 use super::clock::{ClockError, TickClock};
 use super::device_table::{DeviceTable, DeviceTableError};
 use super::drain::{Drain, DrainError};
+use super::found::{self, FoundDevices};
 use super::support::{NotPermitted, io_error_of, is_not_permitted};
 
 /// The BPF object.
@@ -37,6 +39,9 @@ pub mod program {
 pub struct LoadOptions<'a> {
     /// The devices' addresses as `abi::mac_word`s; a device's number is its position.
     pub devices: &'a [u64],
+    /// How the addresses of devices begin that are tagged as they appear, at most
+    /// `MAX_PREFIX_RULES`; they get the numbers behind those of `devices`.
+    pub prefixes: &'a [PrefixRule],
     /// Flows that one epoch's table holds.
     pub flow_table_size: u32,
     /// What the programs log: 0 nothing, else `aya_log::Level` as a number.
@@ -98,6 +103,8 @@ pub struct Loaded {
     pub drain: Drain,
     /// Totals by device and direction.
     pub device_counters: PerCpuArray<MapData, DeviceCounters>,
+    /// The devices that were found by how their addresses begin.
+    pub found: FoundDevices,
     /// The payload samples.
     pub samples: RingBuf<MapData>,
     /// What became of the samples.
@@ -132,11 +139,19 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, LoadError> {
     let table = DeviceTable::lay_out(options.devices)?;
     let mut ebpf = load_maps(options, &table)?;
     fill_devices(&mut ebpf, &table)?;
+    let room = found::room(options.devices.len(), options.prefixes.len());
+    let numbers = (options.devices.len() as u32, room);
+    found::fill(&mut ebpf, options.prefixes, numbers)?;
     load_program(&mut ebpf, program::CLOCK)?;
     let epoch = take(&mut ebpf, "EPOCH")?;
     Ok(Loaded {
         drain: Drain::start(epoch, options.flow_table_size, options.access)?,
         device_counters: take(&mut ebpf, "DEVICE_COUNTERS")?,
+        found: FoundDevices {
+            numbers: take(&mut ebpf, "FOUND_DEVICES")?,
+            no_room: take(&mut ebpf, "FOUND_NO_ROOM")?,
+            room,
+        },
         samples: take(&mut ebpf, "SAMPLES")?,
         sample_counters: take(&mut ebpf, "SAMPLE_COUNTERS")?,
         hooks_seen: take(&mut ebpf, "HOOKS_SEEN")?,
@@ -149,8 +164,12 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, LoadError> {
 }
 
 fn load_maps(options: &LoadOptions<'_>, table: &DeviceTable) -> Result<Ebpf, LoadError> {
-    let counters = (options.devices.len() as u32 * 2).max(1);
-    let result = EbpfLoader::new()
+    let room = found::room(options.devices.len(), options.prefixes.len());
+    let counters = ((options.devices.len() as u32 + room) * 2).max(1);
+    let prefixes = options.prefixes.len() as u32;
+    let mut loader = EbpfLoader::new();
+    found::size(&mut loader, &prefixes, room);
+    let result = loader
         .override_global("DEVICE_MULTIPLIER", &table.multiplier, true)
         .override_global("DEVICE_SHIFT", &table.shift, true)
         .override_global(aya_log::LEVEL, &options.log_level, false)

@@ -7,6 +7,7 @@ pub mod batch;
 pub mod clock;
 pub mod device_table;
 pub mod drain;
+pub mod found;
 pub mod interface;
 pub mod load;
 pub mod log;

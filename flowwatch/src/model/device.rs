@@ -5,7 +5,7 @@
 
 use std::{str::FromStr, sync::Arc};
 
-use super::{MacAddress, MacAddressError};
+use super::{MacAddress, MacAddressError, MacPrefixError};
 
 /// A device that the user tagged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub enum DeviceError {
     /// The part after `=` is not a device's MAC address.
     #[error(transparent)]
     Mac(#[from] MacAddressError),
+    /// The part after `=` is meant as a prefix, and is none.
+    #[error(transparent)]
+    Prefix(#[from] MacPrefixError),
 }
 
 impl Device {
@@ -44,6 +47,21 @@ impl Device {
             name: name.into(),
             mac,
         })
+    }
+
+    /// Returns what stands for a number that no device has.
+    #[must_use]
+    pub(super) fn vacant() -> Self {
+        Self {
+            name: "".into(),
+            mac: MacAddress::NONE,
+        }
+    }
+
+    /// Returns whether this stands for a number that no device has.
+    #[must_use]
+    pub fn is_vacant(&self) -> bool {
+        self.mac == MacAddress::NONE
     }
 }
 

@@ -15,12 +15,6 @@ pub enum MacAddressError {
     /// Not six pairs of hexadecimal digits.
     #[error("`{0}` is not a MAC address; write six pairs of hexadecimal digits: 2c:aa:8e:01:02:03")]
     Form(String),
-    /// A vendor prefix.
-    #[error(
-        "`{0}` is a vendor prefix, which this version does not support; give each device's whole \
-         MAC address: 2c:aa:8e:01:02:03"
-    )]
-    Prefix(String),
     /// The group bit is set: no single device has this address.
     #[error("`{0}` is a multicast or broadcast address, which is not a device's own")]
     Group(String),
@@ -30,6 +24,9 @@ pub enum MacAddressError {
 }
 
 impl MacAddress {
+    /// The address that no device has.
+    pub(super) const NONE: Self = Self([0; 6]);
+
     /// Returns the address with these octets.
     ///
     /// # Errors
@@ -67,9 +64,6 @@ impl FromStr for MacAddress {
 
     /// Parses six pairs of hexadecimal digits of any case, separated by `:` or `-` throughout.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.ends_with(['*', ':', '-']) {
-            return Err(MacAddressError::Prefix(text.to_owned()));
-        }
         let octets = octets_of(text).ok_or_else(|| MacAddressError::Form(text.to_owned()))?;
         Self::new(octets)
     }
@@ -131,10 +125,7 @@ mod tests {
             check(text, Err("is not a MAC address"));
         }
         check("2c-aa:8e-01-02-03", Err("is not a MAC address"));
-        check(
-            "2c:aa:8e:*",
-            Err("vendor prefix, which this version does not support"),
-        );
+        check("2c:aa:8e:*", Err("is not a MAC address"));
         check("01:00:5e:00:00:01", Err("multicast"));
         check("ff:ff:ff:ff:ff:ff", Err("broadcast"));
         check("00:00:00:00:00:00", Err("all-zero"));

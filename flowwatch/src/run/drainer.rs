@@ -4,9 +4,12 @@ use aya::maps::{MapData, MapError, PerCpuArray};
 use flowwatch_common::abi::DeviceCounters;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
+use crate::console;
 use crate::kernel::clock::TickClock;
 use crate::kernel::drain::{Drain, DrainError};
+use crate::kernel::found::FoundDevices;
 use crate::kernel::totals;
+use crate::model::TaggedDevices;
 use crate::observation::DeviceId;
 use crate::store::FlowTable;
 
@@ -19,6 +22,9 @@ pub(crate) enum DrainerError {
     /// The devices' totals could not be read.
     #[error("read the devices' totals")]
     Totals(#[source] MapError),
+    /// The devices that appeared could not be read.
+    #[error("read the devices that appeared")]
+    Found(#[source] MapError),
     /// The thread was lost.
     #[error("wait for the drain")]
     Thread(#[from] JoinError),
@@ -32,7 +38,9 @@ pub(crate) struct Counting {
     pub(crate) drain: Drain,
     pub(crate) device_counters: PerCpuArray<MapData, DeviceCounters>,
     pub(crate) table: FlowTable,
-    pub(crate) devices: usize,
+    /// The devices, with those that appeared.
+    pub(crate) devices: TaggedDevices,
+    pub(crate) found: FoundDevices,
     /// Epochs drained so far.
     pub(crate) epochs: u64,
 }
@@ -42,13 +50,25 @@ impl Counting {
     pub(crate) fn end_epoch(&mut self, clock: &TickClock) -> Result<u64, DrainerError> {
         let table = &mut self.table;
         let flows = self.drain.end_epoch(clock, &mut |flow| table.fold(flow))?;
-        for device in 0..self.devices as DeviceId {
+        self.take_up_found()?;
+        for device in 0..self.devices.devices().len() as DeviceId {
             let read = totals::read(&self.device_counters, device);
             self.table
                 .set_device_totals(device, read.map_err(DrainerError::Totals)?);
         }
         self.epochs += 1;
         Ok(flows)
+    }
+
+    /// Takes up the devices that appeared under a prefix. After the epoch's flows: a device is noted
+    /// before its first frame is counted.
+    fn take_up_found(&mut self) -> Result<(), DrainerError> {
+        let found = self.found.read().map_err(DrainerError::Found)?;
+        for device in self.devices.appear(&found) {
+            let (name, mac) = (&device.name, device.mac);
+            console::tell(&format!("`{name}` appeared, and is counted: {mac}"));
+        }
+        Ok(())
     }
 }
 

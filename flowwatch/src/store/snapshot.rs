@@ -76,7 +76,8 @@ pub struct DatabaseMeta {
     pub attribution: Option<&'static str>,
 }
 
-/// What found no room. Nothing of it is an octet lost: only its destination or its name.
+/// What found no room. But for `prefix_frames`, nothing of it is an octet lost: only its
+/// destination or its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Losses {
     /// Payload samples that did not arrive, mostly as the ring had no room: names may be missing.
@@ -86,6 +87,8 @@ pub struct Losses {
     pub flow_table_packets: u64,
     /// Packets counted for their device but in no flow, as the window was full.
     pub window_packets: u64,
+    /// Frames that were not counted, of devices that a prefix tags but for which no number was left.
+    pub prefix_frames: u64,
     /// Names that gave way to newer ones for want of room.
     pub names_turned_away: u64,
     /// Look-ups of a place that met a record which can't be read.

@@ -17,6 +17,7 @@ static YARDSTICK: &[u8] = aya::include_bytes_aligned!("../../bpf/yardstick.bpf.o
 pub(crate) fn flowwatch(flow_table_size: u32) -> Result<Loaded> {
     let options = LoadOptions {
         devices: &[mac_word(DEVICE.0)],
+        prefixes: &[],
         flow_table_size,
         log_level: 0,
         access: Access::Batch,

@@ -84,6 +84,8 @@ pub struct Losses {
     pub flow_table_packets: u64,
     /// Packets that the window had no room for.
     pub window_packets: u64,
+    /// Frames of devices that a prefix tags and that found no room.
+    pub prefix_frames: u64,
     /// Names.
     pub names_turned_away: u64,
     /// Places.
@@ -377,6 +379,7 @@ mod tests {
             let text = format!(
                 r#"{{"meta": {{"started_at": "", "ended_at": "", "epochs": 1, "interfaces": [],
                 "losses": {{"samples_dropped": 0, "flow_table_packets": 0, "window_packets": 0,
+                "prefix_frames": 0,
                 "names_turned_away": 0, "places_unreadable": 0}},
                 "names": {{"samples": 0, "understood": 0, "pending": 0, "cut": 0, "malformed": 0,
                 "nameless": 0, "blocked": 0, "turned_away": 0, "bindings": 0}}}},

@@ -17,6 +17,7 @@ mod hook;
 mod mutation;
 mod mutations;
 mod native;
+mod prefixes;
 mod programs;
 mod samples;
 mod scattered;

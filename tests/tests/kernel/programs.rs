@@ -1,5 +1,6 @@
 //! The loaded programs, and what they count of a frame.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 
 use aya::programs::{Program, TestRun as _, TestRunOptions};
@@ -12,6 +13,7 @@ use flowwatch::kernel::load::{self, LoadOptions, Loaded};
 use flowwatch::kernel::{samples, totals};
 use flowwatch::observation::{DeviceTotals, EpochFlow, PayloadSample};
 use flowwatch_common::abi::{SampleCounters, mac_word};
+use flowwatch_common::prefix::PrefixRule;
 use nix::net::if_::if_nametoindex;
 
 use crate::golden::Extra;
@@ -27,6 +29,8 @@ pub(crate) struct Programs {
 pub(crate) struct Choice<'a> {
     /// How many devices there are, with the addresses of [`device_mac`].
     pub(crate) devices: u16,
+    /// How addresses begin that are tagged as they appear.
+    pub(crate) prefixes: &'a [PrefixRule],
     /// Flows that an epoch's table holds.
     pub(crate) flow_table_size: u32,
     /// How tables are read.
@@ -40,6 +44,7 @@ impl Choice<'_> {
     pub(crate) fn of_devices(devices: u16) -> Self {
         Self {
             devices,
+            prefixes: &[],
             flow_table_size: 1 << 16,
             access: Access::Batch,
             hooks: &HOOKS,
@@ -61,6 +66,7 @@ impl Programs {
             .collect();
         let options = LoadOptions {
             devices: &devices,
+            prefixes: choice.prefixes,
             flow_table_size: choice.flow_table_size,
             log_level: 0,
             access: choice.access,
@@ -120,6 +126,12 @@ impl Programs {
     /// Returns a device's totals so far.
     pub(crate) fn totals(&self, device: u16) -> DeviceTotals {
         totals::read(&self.loaded.device_counters, device).unwrap()
+    }
+
+    /// Returns the devices that appeared, and the frames of those that found no room.
+    pub(crate) fn found(&self) -> (BTreeMap<u16, [u8; 6]>, u64) {
+        let found = &self.loaded.found;
+        (found.read().unwrap(), found.frames_without_room())
     }
 
     /// Takes the samples that wait in the ring.

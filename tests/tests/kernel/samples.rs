@@ -236,6 +236,7 @@ fn a_full_flow_table_does_not_stop_the_samples() -> Result<()> {
     }
     let mut programs = Programs::load(Choice {
         devices: DEVICE + 1,
+        prefixes: &[],
         flow_table_size: 1,
         access: Access::Batch,
         hooks: &[&EGRESS],
