@@ -9,6 +9,14 @@
 
 mod bindings;
 mod dns;
+mod finding;
+mod host_name;
+mod http;
+mod quic;
+mod stream;
+mod stream_table;
+mod tcp;
+mod tls;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,6 +27,7 @@ use jiff::Timestamp;
 use crate::observation::{DeviceId, PayloadSample};
 use bindings::Bindings;
 pub use bindings::{Binding, NameLimits};
+use stream_table::StreamLimits;
 
 /// Where a name comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,13 +74,22 @@ impl NameSource {
 
 /// The readers of samples, in the order in which they are asked. A new one is a file beside this
 /// one, and a line here.
-static READERS: &[fn() -> Box<dyn NameReader>] = &[|| Box::new(dns::DnsAnswers)];
+static READERS: &[fn() -> Box<dyn NameReader>] = &[
+    || Box::new(dns::DnsAnswers),
+    || Box::new(tcp::StreamStarts::new(StreamLimits::default())),
+    || Box::new(quic::QuicInitials::new(StreamLimits::default())),
+];
 
 /// A way to get names out of samples. A reader that puts streams together holds what it waits for,
 /// within bounds of its own.
 trait NameReader: fmt::Debug + Send {
     /// Returns what the sample says, or nothing when it isn't this reader's to read.
     fn read(&mut self, sample: &PayloadSample) -> Option<Reading>;
+
+    /// Returns how many streams the reader dropped while it waited for more of them.
+    fn abandoned(&self) -> u64 {
+        0
+    }
 }
 
 /// What a reader got out of one sample.
@@ -164,6 +182,9 @@ pub struct NameCounters {
     pub nameless: u64,
     /// Addresses that a blocker put in the place of the true ones, and that were ignored.
     pub blocked: u64,
+    /// Streams that were dropped before they had told a name: what was missing didn't come, or a limit
+    /// was reached.
+    pub abandoned: u64,
     /// Bindings that gave way to newer ones because a limit was reached.
     pub turned_away: u64,
     /// Bindings held now.
@@ -250,6 +271,7 @@ impl NameTable {
     #[must_use]
     pub fn counters(&self) -> NameCounters {
         NameCounters {
+            abandoned: self.readers.iter().map(|reader| reader.abandoned()).sum(),
             turned_away: self.bindings.turned_away(),
             bindings: self.bindings.held(),
             ..self.counters
@@ -374,6 +396,7 @@ mod tests {
             malformed: 1,
             nameless: 1,
             blocked: 1,
+            abandoned: 0,
             turned_away: 2,
             bindings: 1,
         };

@@ -109,6 +109,9 @@ pub struct Names {
     pub nameless: u64,
     /// Addresses of a blocker's.
     pub blocked: u64,
+    /// Streams dropped before they had told a name.
+    #[serde(default)]
+    pub abandoned: u64,
     /// Bindings that gave way.
     pub turned_away: u64,
     /// Bindings held.
