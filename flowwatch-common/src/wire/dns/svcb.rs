@@ -209,6 +209,7 @@ fn are_alpn_identifiers(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
     use std::string::{String, ToString};
     use std::vec::Vec;
 
@@ -223,7 +224,7 @@ mod tests {
         let binding = ServiceBinding::parse(&mut reader)?;
         let mut text = std::format!("{} {}", binding.priority, binding.target);
         for Parameter { key, value } in binding.parameters() {
-            text += &std::format!(" {key}={}", value.escape_ascii());
+            write!(text, " {key}={}", value.escape_ascii()).unwrap();
         }
         Ok(text)
     }
