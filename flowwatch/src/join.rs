@@ -11,11 +11,11 @@ use foldhash::fast::RandomState;
 use crate::{
     geo::{Databases, Place, Scope},
     model::{Device, FlowRecord},
-    names::{Contact, NameTable, Service},
+    names::{Contact, NameTable, Naming, Service, Use, Uses},
     observation::{DirectionTotals, Traffic},
     store::{
-        BothWays, Conservation, DatabaseMeta, DeviceSummary, DeviceWindow, Difference,
-        DirectionSummary, FlowEntry, FlowTable, Meta, Snapshot, UnaccountedRow,
+        BothWays, Conservation, DatabaseMeta, DeviceResolving, DeviceSummary, DeviceWindow,
+        Difference, DirectionSummary, FlowEntry, FlowTable, Meta, Snapshot, UnaccountedRow,
     },
 };
 
@@ -37,11 +37,13 @@ pub struct Sources<'a> {
 /// `meta`'s databases and name counters, and its losses but for samples, are filled in here.
 #[must_use]
 pub fn join(sources: Sources<'_>, meta: Meta) -> Snapshot {
+    let mut uses = Uses::new(sources.names);
     let mut snapshot = Snapshot {
         meta,
         devices: Vec::new(),
-        flows: records(sources),
+        flows: records(sources, &mut uses),
         unaccounted: Vec::new(),
+        resolving: Vec::new(),
     };
     let mut counts = vec![0; sources.devices.len()];
     for entry in sources.flows.flows() {
@@ -66,6 +68,14 @@ pub fn join(sources: Sources<'_>, meta: Meta) -> Snapshot {
             .unaccounted
             .extend(unaccounted(device, "down", &window.totals.down));
         add_losses(&mut snapshot.meta, &window);
+        let resolving = uses.of(id);
+        if !resolving.is_none() {
+            snapshot.resolving.push(DeviceResolving {
+                device: device.name.to_string(),
+                device_mac: device.mac,
+                resolving,
+            });
+        }
     }
     let meta = &mut snapshot.meta;
     meta.databases = databases(sources.databases);
@@ -75,7 +85,8 @@ pub fn join(sources: Sources<'_>, meta: Meta) -> Snapshot {
     snapshot
 }
 
-fn records(sources: Sources<'_>) -> Vec<FlowRecord> {
+/// Returns the flows as records, and adds those to resolvers to `uses`.
+fn records(sources: Sources<'_>, uses: &mut Uses<'_>) -> Vec<FlowRecord> {
     let mut entries: Vec<_> = sources.flows.flows().collect();
     entries.sort_unstable_by_key(|entry| {
         let BothWays { up, down } = entry.counts.traffic;
@@ -97,30 +108,43 @@ fn records(sources: Sources<'_>) -> Vec<FlowRecord> {
     records.extend(entries.into_iter().filter_map(|entry| {
         let device = sources.devices.get(usize::from(entry.device))?;
         let place = places.of(entry.remote);
-        Some(record(device, &entry, sources.names, place))
+        let contact = contact(&entry);
+        let record = record(device, &entry, sources.names.naming_of(&contact), place);
+        uses.add(&Use {
+            contact,
+            naming: &record.naming,
+            is_on_internet: record.scope == Scope::Internet,
+            up: record.up,
+            down: record.down,
+        });
+        Some(record)
     }));
     records
+}
+
+const fn contact(entry: &FlowEntry) -> Contact {
+    Contact {
+        device: entry.device,
+        remote: entry.remote,
+        service: Service {
+            protocol: entry.protocol,
+            port: entry.remote_port,
+        },
+        first_seen: entry.counts.first_seen,
+        last_seen: entry.counts.last_seen,
+    }
 }
 
 fn record(
     device: &Device,
     entry: &FlowEntry,
-    names: &NameTable,
+    naming: Naming,
     (scope, place): (Scope, Place),
 ) -> FlowRecord {
     let counts = entry.counts;
     FlowRecord {
         device: device.clone(),
-        naming: names.naming_of(&Contact {
-            device: entry.device,
-            remote: entry.remote,
-            service: Service {
-                protocol: entry.protocol,
-                port: entry.remote_port,
-            },
-            first_seen: counts.first_seen,
-            last_seen: counts.last_seen,
-        }),
+        naming,
         remote_address: entry.remote,
         scope,
         protocol: entry.protocol,

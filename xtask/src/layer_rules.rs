@@ -59,7 +59,17 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "format",
-        may_import: &["observation", "geo::Scope", "model", "store", "text"],
+        may_import: &[
+            "observation",
+            "names::Answers",
+            "names::Resolver",
+            "names::Resolving",
+            "names::Transport",
+            "geo::Scope",
+            "model",
+            "store",
+            "text",
+        ],
     },
     Layer {
         module: "output",

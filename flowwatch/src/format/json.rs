@@ -1,7 +1,7 @@
 //! The `json` format: one document.
 //!
-//! `{"meta": …, "devices": […], "flows": […], "unaccounted": […]}`, one element a line so that two
-//! documents can be compared by lines. Texts are exact; what a terminal must not see is escaped as
+//! `{"meta": …, "devices": […], "flows": […], "unaccounted": […], "resolving": […]}`, one element a
+//! line so that two documents can be compared by lines. Texts are exact; what a terminal must not see is escaped as
 //! JSON has it.
 
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use serde_json::ser::Formatter;
 
 use super::Format;
 use crate::{
-    model::{FIELDS, FlowRecord},
+    model::{FIELDS, FlowRecord, NAME_DETAILS_KEY},
     store::Snapshot,
     text,
 };
@@ -27,6 +27,7 @@ impl Format for Json {
         write_list("devices", &snapshot.devices, out)?;
         write_list("flows", snapshot.flows.iter().map(Row), out)?;
         write_list("unaccounted", &snapshot.unaccounted, out)?;
+        write_list("resolving", &snapshot.resolving, out)?;
         out.write_all(b"}\n")
     }
 }
@@ -51,15 +52,16 @@ pub(super) fn write_value(value: &impl Serialize, out: &mut dyn Write) -> io::Re
     value.serialize(&mut serializer).map_err(io::Error::from)
 }
 
-/// A record as an object with the names of `FIELDS`.
+/// A record as an object with the names of `FIELDS`, and what is known of its names behind them.
 pub(super) struct Row<'record>(pub(super) &'record FlowRecord);
 
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(FIELDS.len()))?;
+        let mut map = serializer.serialize_map(Some(FIELDS.len() + 1))?;
         for field in FIELDS {
             map.serialize_entry(field.name, &(field.value)(self.0))?;
         }
+        map.serialize_entry(NAME_DETAILS_KEY, &self.0.name_details())?;
         map.end()
     }
 }

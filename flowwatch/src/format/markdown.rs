@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use super::{Format, statement};
+use super::{Format, resolving, statement};
 use crate::{
     model::{FIELDS, Field, FlowRecord, Unit, Value},
     store::{DeviceSummary, Snapshot},
@@ -76,11 +76,12 @@ fn write_device(
     for line in statement::totals(device) {
         writeln!(out, "- {}", escaped(&line))?;
     }
-    writeln!(
-        out,
-        "- {}",
-        escaped(&statement::conservation(snapshot, device))
-    )
+    let conservation = statement::conservation(snapshot, device);
+    let resolving = resolving::of(snapshot, device);
+    for line in [Some(conservation), resolving].into_iter().flatten() {
+        writeln!(out, "- {}", escaped(&line))?;
+    }
+    Ok(())
 }
 
 fn write_line(out: &mut dyn Write, text: impl Fn(&Field) -> String) -> io::Result<()> {
@@ -99,6 +100,7 @@ fn rule(field: &Field) -> &'static str {
 
 fn cell(field: &Field, record: &FlowRecord) -> String {
     match (field.value)(record) {
+        Value::Null if field.is_name() && record.is_nameless() => escaped(statement::NO_NAME),
         Value::Text(text) => escaped(&text),
         // Digits, colons and hyphens are no markup.
         value => value.into_text().into_owned(),

@@ -8,6 +8,7 @@ mod json;
 mod jsonl;
 mod markdown;
 mod number;
+mod resolving;
 mod statement;
 mod surface;
 mod table;
@@ -56,7 +57,7 @@ pub static FORMATS: &[FormatEntry] = &[
     },
     FormatEntry {
         name: "json",
-        description: "one document with meta, devices, flows and unaccounted frames",
+        description: "one document with meta, devices, flows, unaccounted frames and resolving",
         tells_findings: true,
         open: |_| Box::new(json::Json),
     },

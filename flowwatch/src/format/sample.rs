@@ -1,17 +1,17 @@
 //! Snapshots for the tests of formats: an ordinary one and one full of malice.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
 
 use crate::{
     geo::{Place, Scope},
     model::{Device, FlowRecord},
-    names::{NameSource, Naming},
+    names::{Answers, Binding, Candidate, NameSource, Naming, Resolver, Resolving, Transport},
     observation::Traffic,
     store::{
-        AttachedInterface, DatabaseMeta, DeviceSummary, DirectionSummary, Meta, Snapshot,
-        UnaccountedRow,
+        AttachedInterface, DatabaseMeta, DeviceResolving, DeviceSummary, DirectionSummary, Meta,
+        Snapshot, UnaccountedRow,
     },
 };
 
@@ -28,13 +28,30 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+/// Names that the device asked for.
+pub(crate) fn naming(names: &[&str]) -> Naming {
+    let candidate = |name: &&str| Candidate {
+        binding: Arc::new(Binding {
+            name: (*name).into(),
+            chain: ["cdn.example".into()].into(),
+            source: NameSource::Dns,
+            service: None,
+            first_told: time("2026-01-02T03:04:05.5Z"),
+            last_told: time("2026-01-02T03:06:00Z"),
+            ttl: 300,
+        }),
+        asked: Some(true),
+        offer: None,
+    };
+    Naming {
+        candidates: names.iter().map(candidate).collect(),
+    }
+}
+
 pub(crate) fn record() -> FlowRecord {
     FlowRecord {
         device: devices().remove(0),
-        naming: Naming {
-            names: vec!["us-master.iotcplatform.com".into()],
-            source: Some(NameSource::Dns),
-        },
+        naming: naming(&["us-master.iotcplatform.com"]),
         remote_address: "50.7.98.242".parse().unwrap(),
         scope: Scope::Internet,
         protocol: 17,
@@ -112,6 +129,64 @@ pub(crate) fn snapshot() -> Snapshot {
             unaccounted("not_ip", 3, 126),
             unaccounted("truncated", 1, 20),
         ],
+        resolving: vec![resolving()],
+    }
+}
+
+/// A device that asks whom the network gave it, and another one besides.
+fn resolving() -> DeviceResolving {
+    let answers = Answers {
+        answered: 4,
+        negative: 2,
+        ..Answers::default()
+    };
+    let device = devices().remove(0);
+    DeviceResolving {
+        device: device.name.to_string(),
+        device_mac: device.mac,
+        resolving: Resolving {
+            offered: vec![[192, 168, 1, 1].into()],
+            resolvers: vec![
+                resolver(([192, 168, 1, 1], None), Transport::Udp, Some(true)),
+                Resolver {
+                    answers: None,
+                    ..resolver(
+                        ([8, 8, 8, 8], Some("dns.google")),
+                        Transport::Doh,
+                        Some(false),
+                    )
+                },
+            ],
+            answers,
+            unresolved: vec!["gone.example".to_owned()],
+            ..Resolving::default()
+        },
+    }
+}
+
+pub(crate) fn resolver(
+    (address, name): ([u8; 4], Option<&str>),
+    transport: Transport,
+    given: Option<bool>,
+) -> Resolver {
+    Resolver {
+        address: address.into(),
+        name: name.map(str::to_owned),
+        transport,
+        given,
+        up: Traffic {
+            packets: 4,
+            octets: 300,
+        },
+        down: Traffic {
+            packets: 4,
+            octets: 700,
+        },
+        answers: Some(Answers {
+            answered: 4,
+            negative: 2,
+            ..Answers::default()
+        }),
     }
 }
 
@@ -182,13 +257,18 @@ fn unaccounted(reason: &'static str, frames: u64, l2_octets: u64) -> Unaccounted
 pub(crate) fn adversarial() -> Snapshot {
     let mut record = record();
     record.device.name = "=cmd|'/C calc'!A0".into();
-    record.naming.names = vec![EVIL_NAME.into()];
+    record.naming = naming(&[EVIL_NAME, &".".repeat(255)]);
+    let binding = Arc::make_mut(&mut record.naming.candidates[0].binding);
+    binding.chain = [EVIL_NAME.into()].into();
     record.place.city = Some("@SUM(A1)\t".into());
     record.place.organization = Some(EVIL_ORGANIZATION.into());
     let mut snapshot = snapshot();
     snapshot.meta.interfaces[0].reason = "\u{1b}[31m`x`".to_owned();
     snapshot.meta.databases[0].database_type = "\u{1b}[31m<b>".to_owned();
     snapshot.devices[0].device = record.device.name.to_string();
+    snapshot.resolving[0].device = record.device.name.to_string();
+    snapshot.resolving[0].resolving.resolvers[1].name = Some(EVIL_NAME.to_owned());
+    snapshot.resolving[0].resolving.unresolved = vec![EVIL_NAME.to_owned(), "=1+1".to_owned()];
     snapshot.flows = vec![record];
     snapshot
 }

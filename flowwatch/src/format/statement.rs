@@ -3,6 +3,7 @@
 //! From a snapshot's summaries to plain, unwrapped lines; the formats for people share them.
 
 use super::number::{grouped, in_binary_units};
+use super::resolving;
 use crate::{
     store::{
         AttachedInterface, DatabaseMeta, DeviceSummary, Difference, DirectionSummary, Meta,
@@ -51,6 +52,10 @@ pub(super) fn interface(interface: &AttachedInterface) -> String {
     }
     line
 }
+
+/// What a remote on the internet is called that goes by no name: a finding, as nobody asked for it
+/// by name.
+pub(super) const NO_NAME: &str = "(no name seen)";
 
 /// What is said of a device that sent and received nothing, in place of sums.
 pub(super) const NOTHING_SEEN: &str = "No frame of this device was seen: check its MAC address, and that it is behind this interface.";
@@ -198,7 +203,7 @@ pub(super) fn losses(meta: &Meta) -> Vec<String> {
 }
 
 /// Returns what a reader must know who gets the flows alone: devices that were not seen, counts
-/// that don't add up, losses.
+/// that don't add up, resolvers that the network did not give, losses.
 #[must_use]
 pub fn findings(snapshot: &Snapshot) -> Vec<String> {
     let mut lines = Vec::new();
@@ -211,6 +216,9 @@ pub fn findings(snapshot: &Snapshot) -> Vec<String> {
         }
         if has_overflow(device) {
             lines.push(format!("{name}: {}", totals(device).join(" ")));
+        }
+        if let Some(round) = resolving::goes_round(snapshot, device) {
+            lines.push(format!("{name}: {round}"));
         }
     }
     lines.extend(losses(&snapshot.meta));
@@ -276,6 +284,9 @@ mod tests {
     #[test]
     fn findings_are_what_flows_alone_do_not_tell() {
         let mut snapshot = sample::snapshot();
+        let round = "camera: DoH to dns.google at 8.8.8.8 (the network gave 192.168.1.1).";
+        assert_eq!(findings(&snapshot), [round]);
+        snapshot.resolving.clear();
         assert_eq!(findings(&snapshot), Vec::<String>::new());
         snapshot.meta.losses.samples_dropped = 2;
         snapshot.devices[0].up.overflow_packets = 1;

@@ -15,6 +15,7 @@ use self::lines::{Style, wrapped};
 use super::{
     Format, Surface,
     number::grouped,
+    resolving,
     statement::{self, count},
 };
 use crate::{
@@ -103,16 +104,23 @@ impl Table {
         for line in statement::totals(device) {
             self.paragraph(out, (INDENT, Style::Plain), &line)?;
         }
-        let style = if device.conserved {
-            Style::Plain
-        } else {
-            Style::Warning
+        let style = |is_warning| {
+            if is_warning {
+                Style::Warning
+            } else {
+                Style::Plain
+            }
         };
         self.paragraph(
             out,
-            (INDENT, style),
+            (INDENT, style(!device.conserved)),
             &statement::conservation(snapshot, device),
-        )
+        )?;
+        let Some(line) = resolving::of(snapshot, device) else {
+            return Ok(());
+        };
+        let goes_round = resolving::goes_round(snapshot, device).is_some();
+        self.paragraph(out, (INDENT, style(goes_round)), &line)
     }
 
     fn flows(

@@ -52,6 +52,12 @@ impl Field {
     pub fn is_of_device(&self) -> bool {
         matches!(self.name, "device" | "device_mac")
     }
+
+    /// Returns whether the field is what the remote is called.
+    #[must_use]
+    pub fn is_name(&self) -> bool {
+        self.name == "name"
+    }
 }
 
 const REVERSE: u32 = 29305;
@@ -78,18 +84,18 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "name",
-        description: "The name that the device asked for and that stands for the address; \
-                      several are joined with `|`, newest first.",
+        description: "The name under which the device reached the address; several are joined \
+                      with `|`, the best first.",
         elements: &[],
         unit: Unit::None,
         value: joined_names,
     },
     Field {
         name: "name_source",
-        description: "Where the name is from, such as `dns`.",
+        description: "Where the first name is from: `sni`, `quic`, `http`, `dns`, `ech` or `mdns`.",
         elements: &[],
         unit: Unit::None,
-        value: |record| Value::of_text(record.naming.source.map(NameSource::name)),
+        value: |record| Value::of_text(record.naming.source().map(NameSource::name)),
     },
     Field {
         name: "remote_address",
@@ -206,11 +212,11 @@ pub const FIELDS: &[Field] = &[
 ];
 
 fn joined_names(record: &FlowRecord) -> Value<'_> {
-    match record.names() {
+    match record.names()[..] {
         [] => Value::Null,
         // A name from the network may hold the separator; it must not pass for two names.
         [name] if !name.contains('|') => Value::of_text(Some(name)),
-        names => {
+        ref names => {
             let names: Vec<_> = names
                 .iter()
                 .map(|name| name.replace('|', "\\x7c"))
@@ -237,9 +243,9 @@ mod tests {
     #[test]
     fn a_separator_inside_a_name_does_not_make_two_names() {
         let mut record = sample::record();
-        record.naming.names = vec!["a|b".into()];
+        record.naming = sample::naming(&["a|b"]);
         assert_eq!(joined_names(&record), Value::Text("a\\x7cb".into()));
-        record.naming.names = vec!["new.example".into(), "a|b".into()];
+        record.naming = sample::naming(&["new.example", "a|b"]);
         assert_eq!(
             joined_names(&record),
             Value::Text("new.example|a\\x7cb".into())

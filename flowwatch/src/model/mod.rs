@@ -2,6 +2,7 @@
 //!
 //! Filled by `join`; read by every view. Pure values: no I/O, no clock.
 
+mod details;
 mod device;
 mod fields;
 mod mac;
@@ -11,6 +12,7 @@ mod record;
 mod tagged;
 mod value;
 
+pub use details::{NAME_DETAILS_KEY, NameDetails};
 pub use device::{Device, DeviceError};
 pub use fields::{FIELDS, Field, InformationElement, Unit};
 pub use mac::{MacAddress, MacAddressError};

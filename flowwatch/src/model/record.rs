@@ -2,11 +2,11 @@
 //!
 //! Made by `join` from a counted flow, its names and its place; read through `FIELDS`.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::Device;
+use super::{Device, NameDetails};
 use crate::{
     geo::{Place, Scope},
     names::Naming,
@@ -18,7 +18,7 @@ use crate::{
 pub struct FlowRecord {
     /// The device.
     pub device: Device,
-    /// The names that the remote address stands for, newest first, and where they are from.
+    /// The names that the remote address stands for, the best first, and where they are from.
     pub naming: Naming,
     /// The address at the other end.
     pub remote_address: IpAddr,
@@ -47,9 +47,21 @@ impl FlowRecord {
         self.up.octets.saturating_add(self.down.octets)
     }
 
-    /// Returns the names, newest first.
+    /// Returns each name once, the best first.
     #[must_use]
-    pub fn names(&self) -> &[Arc<str>] {
-        &self.naming.names
+    pub fn names(&self) -> Vec<&str> {
+        self.naming.names()
+    }
+
+    /// Returns what is known of the names.
+    #[must_use]
+    pub const fn name_details(&self) -> NameDetails<'_> {
+        NameDetails(&self.naming)
+    }
+
+    /// Returns whether the remote goes by no name although everybody else asks for one: a finding.
+    #[must_use]
+    pub fn is_nameless(&self) -> bool {
+        self.naming.candidates.is_empty() && self.scope == Scope::Internet
     }
 }

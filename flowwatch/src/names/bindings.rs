@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Claim, Contact, NameSource, Service};
+use super::reading::Claim;
+use super::{Contact, NameSource, Service};
 use crate::observation::DeviceId;
 
 /// By how much an answer may seem to come after the packet that it caused.
@@ -22,7 +23,7 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_millis(50);
 /// A name server that spreads load says 0 or a few seconds, and a device connects when it is ready.
 const MIN_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
-/// How much a table may hold. A limit that is reached costs the least recently answered bindings.
+/// How much a table may hold. A limit that is reached costs the least recently told bindings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameLimits {
     /// Bindings of one device; above it, the device loses its own oldest.
@@ -38,16 +39,16 @@ impl Default for NameLimits {
     fn default() -> Self {
         Self {
             bindings_per_device: 4096,
-            names_per_address: 16,
+            names_per_address: 32,
             bindings_total: 65_536,
         }
     }
 }
 
-/// That a device was told that a name stands for an address.
+/// That a device was told, or said itself, that a name stands for an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// The name that was asked for.
+    /// The name: the one that was asked for, or under which the device connected.
     pub name: Arc<str>,
     /// The names that it is an alias of, one after the other, down to the one that has the address.
     pub chain: Arc<[Arc<str>]>,
@@ -56,16 +57,27 @@ pub struct Binding {
     /// What it is the name of at the address; nothing where it is the address's own.
     pub service: Option<Service>,
     /// When it was said first.
-    pub first_answered: Timestamp,
+    pub first_told: Timestamp,
     /// When it was said last.
-    pub last_answered: Timestamp,
-    /// For how many seconds it was to be kept when it was said last.
+    pub last_told: Timestamp,
+    /// For how many seconds it was to be kept when it was said last; of no weight where there is a
+    /// service.
     pub ttl: u32,
-    /// The number of the answer that said it last; unique in the table, and higher is newer.
-    recency: u64,
 }
 
 impl Binding {
+    pub(super) fn of(claim: Claim, at: Timestamp) -> Self {
+        Self {
+            name: claim.name,
+            chain: claim.chain,
+            source: claim.source,
+            service: claim.service,
+            first_told: at,
+            last_told: at,
+            ttl: claim.ttl,
+        }
+    }
+
     fn is_of(&self, claim: &Claim) -> bool {
         self.name == claim.name && self.source == claim.source && self.service == claim.service
     }
@@ -75,27 +87,71 @@ impl Binding {
         self.service.is_none_or(|own| own == service)
     }
 
+    /// Returns for how long it is good without being said again. What a device says as it connects
+    /// is said of that connection; of those before it speaks whatever was said last.
     fn lifetime(&self) -> SignedDuration {
-        SignedDuration::from_secs(i64::from(self.ttl)).max(MIN_LIFETIME)
+        match self.service {
+            Some(_) => CLOCK_SLACK,
+            None => SignedDuration::from_secs(i64::from(self.ttl)).max(MIN_LIFETIME),
+        }
     }
 
-    fn is_answered_by(&self, time: Timestamp) -> bool {
-        self.first_answered.duration_since(time) <= CLOCK_SLACK
+    pub(super) fn is_told_by(&self, time: Timestamp) -> bool {
+        self.first_told.duration_since(time) <= CLOCK_SLACK
     }
 
-    /// Returns whether it was still to be kept at that time, or was answered later.
-    fn lives_until(&self, time: Timestamp) -> bool {
-        time.duration_since(self.last_answered) <= self.lifetime()
+    /// Returns whether it was still to be kept at that time, or was told later.
+    pub(super) fn lives_until(&self, time: Timestamp) -> bool {
+        time.duration_since(self.last_told) <= self.lifetime()
     }
 
-    fn renew(&mut self, claim: Claim, at: Timestamp, recency: u64) {
-        self.first_answered = self.first_answered.min(at);
-        self.recency = recency;
+    pub(super) fn renew(&mut self, claim: Claim, at: Timestamp) {
+        self.first_told = self.first_told.min(at);
         // Samples of several CPUs may come out of order.
-        if at >= self.last_answered {
-            self.last_answered = at;
+        if at >= self.last_told {
+            self.last_told = at;
             self.ttl = claim.ttl;
             self.chain = claim.chain;
+        }
+    }
+}
+
+/// A binding in the table. Snapshots share it; one that is renewed leaves them theirs.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) binding: Arc<Binding>,
+    /// The number of the answer that said it last; unique in the table, and higher is newer.
+    recency: u64,
+}
+
+impl Held {
+    fn age(&self) -> (Timestamp, u64) {
+        (self.binding.last_told, self.recency)
+    }
+}
+
+/// What a source's word is worth for a flow: the first of these settles what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    /// The device said it on a connection of the flow's own.
+    Connection,
+    /// The device was told it of the address.
+    Address,
+    /// The device said it on a connection of the flow's own to hide another name behind it.
+    Cover,
+    /// A neighbour says it of itself.
+    Hearsay,
+}
+
+impl Standing {
+    const COUNT: usize = 4;
+
+    const fn of(source: NameSource) -> Self {
+        match source {
+            NameSource::Sni | NameSource::Quic | NameSource::Http => Self::Connection,
+            NameSource::Dns => Self::Address,
+            NameSource::Ech => Self::Cover,
+            NameSource::Mdns => Self::Hearsay,
         }
     }
 }
@@ -127,37 +183,43 @@ impl Bindings {
     }
 
     /// Returns the device's bindings of the address, in no order.
-    pub(super) fn of(&self, device: DeviceId, address: IpAddr) -> &[Binding] {
+    pub(super) fn of(&self, device: DeviceId, address: IpAddr) -> &[Held] {
         let device = self.devices.get(&device);
         device
             .and_then(|device| device.by_address.get(&address))
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the bindings that a flow of that time may go by, newest first.
-    pub(super) fn candidates(&self, contact: &Contact) -> Vec<&Binding> {
-        let Contact {
-            first_seen,
-            last_seen,
-            ..
-        } = *contact;
-        let bindings = self.of(contact.device, contact.remote).iter();
-        let bindings = bindings.filter(|binding| binding.names(contact.service));
-        let earlier = bindings
-            .clone()
-            .filter(|binding| binding.is_answered_by(first_seen));
-        // Answered before and since means newer than any that was answered only before.
-        let newest_before = earlier
-            .max_by_key(|binding| (binding.last_answered, binding.recency))
-            .map(|binding| binding.recency);
-        let mut candidates: Vec<_> = bindings
-            .filter(|binding| binding.is_answered_by(last_seen))
-            .filter(|binding| {
-                binding.lives_until(first_seen) || Some(binding.recency) == newest_before
-            })
+    /// Returns the bindings that a flow of that time may go by: those of the best source first, and
+    /// of one source the newest.
+    ///
+    /// Of each kind of source, these are the ones told in the flow's time, those that were still to
+    /// be kept when it began, and, however old, the newest before it: a binding lives as long as its
+    /// flows do.
+    pub(super) fn candidates(&self, contact: &Contact) -> Vec<&Arc<Binding>> {
+        let held = self.of(contact.device, contact.remote);
+        let mut newest_before: [Option<&Held>; Standing::COUNT] = [None; Standing::COUNT];
+        let is_of_flow = |held: &&Held| held.binding.names(contact.service);
+        for held in held.iter().filter(is_of_flow) {
+            if held.binding.is_told_by(contact.first_seen) {
+                let newest = &mut newest_before[Standing::of(held.binding.source) as usize];
+                if newest.is_none_or(|newest| newest.age() < held.age()) {
+                    *newest = Some(held);
+                }
+            }
+        }
+        let is_newest = |held: &Held| {
+            let newest = newest_before[Standing::of(held.binding.source) as usize];
+            newest.is_some_and(|newest| newest.recency == held.recency)
+        };
+        let mut candidates: Vec<_> = held
+            .iter()
+            .filter(is_of_flow)
+            .filter(|held| held.binding.is_told_by(contact.last_seen))
+            .filter(|held| held.binding.lives_until(contact.first_seen) || is_newest(held))
             .collect();
-        candidates.sort_by_key(|binding| Reverse((binding.last_answered, binding.recency)));
-        candidates
+        candidates.sort_by_key(|held| (Standing::of(held.binding.source), Reverse(held.age())));
+        candidates.iter().map(|held| &held.binding).collect()
     }
 
     /// Takes in a claim that the device was told.
@@ -197,7 +259,7 @@ impl Bindings {
 /// One device's bindings.
 #[derive(Debug, Default)]
 struct DeviceBindings {
-    by_address: HashMap<IpAddr, Vec<Binding>>,
+    by_address: HashMap<IpAddr, Vec<Held>>,
     /// The address of the binding of each recency, one entry a binding.
     by_recency: BTreeMap<u64, IpAddr>,
 }
@@ -207,19 +269,15 @@ impl DeviceBindings {
     fn hold(&mut self, claim: Claim, at: Timestamp, recency: u64) -> bool {
         self.by_recency.insert(recency, claim.address);
         let bindings = self.by_address.entry(claim.address).or_default();
-        if let Some(known) = bindings.iter_mut().find(|known| known.is_of(&claim)) {
+        let mut known = bindings.iter_mut();
+        if let Some(known) = known.find(|known| known.binding.is_of(&claim)) {
             self.by_recency.remove(&known.recency);
-            known.renew(claim, at, recency);
+            known.recency = recency;
+            Arc::make_mut(&mut known.binding).renew(claim, at);
             return false;
         }
-        bindings.push(Binding {
-            name: claim.name,
-            chain: claim.chain,
-            source: claim.source,
-            service: claim.service,
-            first_answered: at,
-            last_answered: at,
-            ttl: claim.ttl,
+        bindings.push(Held {
+            binding: Arc::new(Binding::of(claim, at)),
             recency,
         });
         true
@@ -228,7 +286,7 @@ impl DeviceBindings {
     /// Removes an address's oldest bindings above `limit`; returns how many.
     fn shorten(&mut self, address: IpAddr, limit: usize) -> usize {
         let bindings = self.by_address.get(&address).map_or(&[][..], Vec::as_slice);
-        let mut recencies: Vec<_> = bindings.iter().map(|binding| binding.recency).collect();
+        let mut recencies: Vec<_> = bindings.iter().map(|held| held.recency).collect();
         recencies.sort_unstable_by_key(|recency| Reverse(*recency));
         let surplus = recencies.split_off(limit.min(recencies.len()));
         for recency in &surplus {
@@ -252,7 +310,7 @@ impl DeviceBindings {
             return;
         };
         if let Some(bindings) = self.by_address.get_mut(&address) {
-            bindings.retain(|binding| binding.recency != recency);
+            bindings.retain(|held| held.recency != recency);
             if bindings.is_empty() {
                 self.by_address.remove(&address);
             }
@@ -404,19 +462,16 @@ mod tests {
     #[test]
     fn samples_out_of_order_leave_the_newer_answer() {
         let bindings = told(&[("a", 10), ("a", 5)]);
-        let [binding] = bindings.of(CAMERA, address(1)) else {
+        let [Held { binding, .. }] = bindings.of(CAMERA, address(1)) else {
             panic!("one binding")
         };
-        assert_eq!(
-            (binding.first_answered, binding.last_answered),
-            (at(5), at(10))
-        );
+        assert_eq!((binding.first_told, binding.last_told), (at(5), at(10)));
     }
 
     fn names(bindings: &Bindings, device: DeviceId) -> Vec<String> {
         let mut names: Vec<_> = (0..=255)
             .flat_map(|last| bindings.of(device, address(last)))
-            .map(|binding| binding.name.to_string())
+            .map(|held| held.binding.name.to_string())
             .collect();
         names.sort();
         names

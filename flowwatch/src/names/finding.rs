@@ -65,8 +65,7 @@ pub(super) fn reading_of(
         ttl: 0,
     });
     Reading {
-        outcome,
         claims: claim.into_iter().collect(),
-        blocked: 0,
+        ..Reading::of(outcome)
     }
 }

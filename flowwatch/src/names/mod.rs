@@ -1,6 +1,6 @@
-//! Names of remotes: what each device was told that an address is called.
+//! Names of remotes: what each device was told that an address is called, and what it said itself.
 //!
-//! Made of `PayloadSample`s by the sources in `SOURCES`; read by the join with flows. Pure: time is
+//! Made of `PayloadSample`s by the readers in `READERS`; read by the join with flows. Pure: time is
 //! an argument, and no look-up is ever sent.
 //!
 //! A name is a claim with a source. It is believed of the device that was told, and of no other:
@@ -9,24 +9,37 @@
 
 mod bindings;
 mod dns;
+mod dns_stream;
 mod finding;
 mod host_name;
 mod http;
+mod lookups;
+mod mdns;
+mod naming;
+mod offers;
 mod quic;
+mod reading;
+mod resolvers;
+mod resolving;
 mod stream;
 mod stream_table;
 mod tcp;
 mod tls;
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-use jiff::Timestamp;
 
 use crate::observation::{DeviceId, PayloadSample};
 use bindings::Bindings;
 pub use bindings::{Binding, NameLimits};
+pub use lookups::Answers;
+use lookups::Lookups;
+use mdns::Announcements;
+pub use mdns::{Announced, announced};
+pub use naming::{Candidate, Contact, Naming, Service};
+pub use reading::ServiceOffer;
+use reading::{Claim, Fact, NameReader, Outcome, Reading};
+pub use resolving::{Resolver, Resolving, Transport, Use, Uses};
 use stream_table::StreamLimits;
 
 /// Where a name comes from.
@@ -58,6 +71,12 @@ impl NameSource {
         Self::Mdns,
     ];
 
+    /// Returns whether the device said the name itself, as that of what it connected to.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::Sni | Self::Quic | Self::Http)
+    }
+
     /// Returns the source's name in every output.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -76,92 +95,12 @@ impl NameSource {
 /// one, and a line here.
 static READERS: &[fn() -> Box<dyn NameReader>] = &[
     || Box::new(dns::DnsAnswers),
+    || Box::new(dns_stream::DnsStreams::new()),
     || Box::new(tcp::StreamStarts::new(StreamLimits::default())),
     || Box::new(quic::QuicInitials::new(StreamLimits::default())),
+    || Box::new(mdns::MdnsAnnouncements),
+    || Box::new(offers::DhcpOffers),
 ];
-
-/// A way to get names out of samples. A reader that puts streams together holds what it waits for,
-/// within bounds of its own.
-trait NameReader: fmt::Debug + Send {
-    /// Returns what the sample says, or nothing when it isn't this reader's to read.
-    fn read(&mut self, sample: &PayloadSample) -> Option<Reading>;
-
-    /// Returns how many streams the reader dropped while it waited for more of them.
-    fn abandoned(&self) -> u64 {
-        0
-    }
-}
-
-/// What a reader got out of one sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Reading {
-    outcome: Outcome,
-    claims: Vec<Claim>,
-    /// Addresses that a blocker put in the place of the true ones.
-    blocked: u64,
-}
-
-/// How far a reader came with one sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// To its end.
-    Understood,
-    /// To its end, which is not that of what it is a part of: the rest is waited for.
-    Pending,
-    /// To where the sample, or what the sender had room for, ends.
-    Cut,
-    /// To where it contradicts itself.
-    Malformed,
-    /// As far as that it has nothing to say: an error, another class.
-    Nameless,
-}
-
-/// That a name stands for an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Claim {
-    address: IpAddr,
-    name: Arc<str>,
-    source: NameSource,
-    /// Of a name that the device sent as it connected: what it connected to. It says nothing of
-    /// other connections to the address.
-    service: Option<Service>,
-    chain: Arc<[Arc<str>]>,
-    /// Seconds; of no weight where there is a service.
-    ttl: u32,
-}
-
-/// What a device connects to at an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Service {
-    /// IANA protocol number.
-    pub protocol: u8,
-    /// The remote's transport port.
-    pub port: u16,
-}
-
-/// A flow, as far as its names go by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contact {
-    /// The device.
-    pub device: DeviceId,
-    /// The address at the other end.
-    pub remote: IpAddr,
-    /// What the device connected to there.
-    pub service: Service,
-    /// The flow's first packet.
-    pub first_seen: Timestamp,
-    /// The flow's last packet.
-    pub last_seen: Timestamp,
-}
-
-/// A flow's names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Naming {
-    /// The names that it may go under, newest first; none when its device was told none.
-    pub names: Vec<Arc<str>>,
-    /// The first name's source.
-    pub source: Option<NameSource>,
-}
 
 /// What became of the samples since the table was made.
 ///
@@ -185,8 +124,10 @@ pub struct NameCounters {
     /// Streams that were dropped before they had told a name: what was missing didn't come, or a limit
     /// was reached.
     pub abandoned: u64,
-    /// Bindings that gave way to newer ones because a limit was reached.
+    /// Bindings and announcements that gave way to others because a limit was reached.
     pub turned_away: u64,
+    /// Names asked for that were forgotten, and resolvers not counted, because a limit was reached.
+    pub lookups_turned_away: u64,
     /// Bindings held now.
     pub bindings: u64,
 }
@@ -210,6 +151,8 @@ impl NameCounters {
 pub struct NameTable {
     readers: Vec<Box<dyn NameReader>>,
     bindings: Bindings,
+    announcements: Announcements,
+    lookups: Lookups,
     counters: NameCounters,
 }
 
@@ -226,6 +169,8 @@ impl NameTable {
         Self {
             readers: READERS.iter().map(|reader| reader()).collect(),
             bindings: Bindings::new(limits),
+            announcements: Announcements::default(),
+            lookups: Lookups::default(),
             counters: NameCounters::default(),
         }
     }
@@ -238,33 +183,64 @@ impl NameTable {
                 for claim in reading.claims {
                     self.bindings.hold(sample.device, claim, sample.at);
                 }
+                for fact in reading.facts {
+                    match fact {
+                        Fact::Lookup(lookup) => self.lookups.hold(sample.device, &lookup),
+                        Fact::Offer(servers) => self.lookups.offer(sample.device, &servers),
+                        Fact::Announcement(claim) => {
+                            self.announcements.hold(sample.device, claim, sample.at);
+                        }
+                    }
+                }
             }
         }
     }
 
     /// Returns the names under which the device may have reached the remote in the flow's time.
     ///
-    /// These are the ones that it was told in that time, that were still to be kept when it began,
-    /// and, however old, the newest before it: a binding lives as long as its flows do.
+    /// The best come first: what the device said on connections of the flow's own, then what it was
+    /// told of the address, then a name that it said to hide another behind, then what the remote
+    /// calls itself. A name that covers is left out where the device was told it of the address.
     #[must_use]
     pub fn naming_of(&self, contact: &Contact) -> Naming {
-        let candidates = self.bindings.candidates(contact);
-        let mut naming = Naming {
-            source: candidates.first().map(|binding| binding.source),
-            names: Vec::with_capacity(candidates.len()),
-        };
-        for binding in candidates {
-            if !naming.names.contains(&binding.name) {
-                naming.names.push(Arc::clone(&binding.name));
+        let own = self.bindings.candidates(contact);
+        let announced = self.announcements.of(contact);
+        let mut candidates: Vec<Candidate> = Vec::with_capacity(own.len());
+        for binding in own.into_iter().chain(announced) {
+            let is_told = candidates.iter().any(|candidate| {
+                let Binding { name, source, .. } = &*candidate.binding;
+                *source == NameSource::Dns && *name == binding.name
+            });
+            if !(is_told && binding.source == NameSource::Ech) {
+                candidates.push(self.candidate(contact.device, binding));
             }
         }
-        naming
+        Naming { candidates }
     }
 
-    /// Returns what the device was told of the remote, in no order.
+    fn candidate(&self, device: DeviceId, binding: &Arc<Binding>) -> Candidate {
+        let is_answer = binding.source == NameSource::Dns;
+        let asked = || self.lookups.is_asked(device, &binding.name);
+        Candidate {
+            asked: if is_answer { Some(true) } else { asked() },
+            offer: self.lookups.offer_of(device, &binding.name),
+            binding: Arc::clone(binding),
+        }
+    }
+
+    /// Takes in the resolvers that the network gave the device, by whatever way that was learnt.
+    pub fn offer(&mut self, device: DeviceId, resolvers: &[IpAddr]) {
+        self.lookups.offer(device, resolvers);
+    }
+
+    /// Returns the resolvers that the network gave the device; none where no offer was seen.
     #[must_use]
-    pub fn bindings_of(&self, device: DeviceId, remote: IpAddr) -> &[Binding] {
-        self.bindings.of(device, remote)
+    pub fn offered(&self, device: DeviceId) -> &[IpAddr] {
+        self.lookups.offered(device)
+    }
+
+    const fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     /// Returns what became of the samples.
@@ -272,7 +248,8 @@ impl NameTable {
     pub fn counters(&self) -> NameCounters {
         NameCounters {
             abandoned: self.readers.iter().map(|reader| reader.abandoned()).sum(),
-            turned_away: self.bindings.turned_away(),
+            turned_away: self.bindings.turned_away() + self.announcements.turned_away(),
+            lookups_turned_away: self.lookups.turned_away(),
             bindings: self.bindings.held(),
             ..self.counters
         }
@@ -284,6 +261,7 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use jiff::Timestamp;
 
     use super::dns::tests::answer;
     use super::*;
@@ -308,8 +286,8 @@ mod tests {
         });
     }
 
-    fn names(table: &NameTable, device: DeviceId, seconds: u64) -> Vec<String> {
-        let naming = table.naming_of(&Contact {
+    fn naming(table: &NameTable, device: DeviceId, seconds: u64) -> Naming {
+        table.naming_of(&Contact {
             device,
             remote: CDN.parse().unwrap(),
             service: Service {
@@ -318,9 +296,14 @@ mod tests {
             },
             first_seen: at(seconds),
             last_seen: at(seconds),
-        });
-        assert_eq!(naming.source, naming.names.first().map(|_| NameSource::Dns));
-        naming.names.iter().map(ToString::to_string).collect()
+        })
+    }
+
+    fn names(table: &NameTable, device: DeviceId, seconds: u64) -> Vec<String> {
+        let naming = naming(table, device, seconds);
+        let source = naming.candidates.first().map(|_| NameSource::Dns);
+        assert_eq!(naming.source(), source);
+        naming.names().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -347,7 +330,8 @@ mod tests {
     fn chain_is_kept() {
         let mut table = NameTable::default();
         told(&mut table, 0, "a.test", 0);
-        let [binding] = table.bindings_of(0, CDN.parse().unwrap()) else {
+        let naming = naming(&table, 0, 1);
+        let [Candidate { binding, .. }] = &naming.candidates[..] else {
             panic!("one binding")
         };
         assert_eq!(
@@ -398,6 +382,7 @@ mod tests {
             blocked: 1,
             abandoned: 0,
             turned_away: 2,
+            lookups_turned_away: 0,
             bindings: 1,
         };
         assert_eq!(table.counters(), expected);

@@ -9,7 +9,7 @@ mod table;
 
 pub use conservation::{Conservation, Difference};
 pub use snapshot::{
-    AttachedInterface, DatabaseMeta, DeviceSummary, DirectionSummary, Losses, Meta, Snapshot,
-    UnaccountedRow,
+    AttachedInterface, DatabaseMeta, DeviceResolving, DeviceSummary, DirectionSummary, Losses,
+    Meta, Snapshot, UnaccountedRow,
 };
 pub use table::{BothWays, Counts, DeviceWindow, FlowEntry, FlowTable};

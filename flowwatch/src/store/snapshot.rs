@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::Difference;
 use crate::{
     model::{FlowRecord, MacAddress, TIME_DECIMALS},
-    names::NameCounters,
+    names::{NameCounters, Resolving},
 };
 
 /// What was counted, of which devices, by what means, and what is missing.
@@ -23,6 +23,9 @@ pub struct Snapshot {
     pub flows: Vec<FlowRecord>,
     /// Frames in no flow, where there are any: by device, direction and reason.
     pub unaccounted: Vec<UnaccountedRow>,
+    /// How the devices resolve names, in the user's order; those of which nothing was seen are left
+    /// out.
+    pub resolving: Vec<DeviceResolving>,
 }
 
 /// The circumstances of the counting.
@@ -154,6 +157,18 @@ pub struct UnaccountedRow {
     pub packets: Option<u64>,
     /// IP octets, likewise.
     pub octets: Option<u64>,
+}
+
+/// How one device resolves names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceResolving {
+    /// The device's name.
+    pub device: String,
+    /// Its MAC address.
+    pub device_mac: MacAddress,
+    /// Whom it asks, how, and what it was answered.
+    #[serde(flatten)]
+    pub resolving: Resolving,
 }
 
 impl Meta {

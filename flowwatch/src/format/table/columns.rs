@@ -6,17 +6,18 @@
 use super::lines::Align;
 use crate::{
     format::number::grouped,
+    format::statement::NO_NAME,
     geo::Scope,
     model::{FlowRecord, TIME_DECIMALS, protocol_name},
     store::DeviceSummary,
     text::printable,
 };
 
-/// What a remote without a name is called: a finding, as nobody asked for it by name.
-pub(super) const NO_NAME: &str = "(no name seen)";
-
 /// What stands in a name's place where nobody would ask for one, as in the local network.
 pub(super) const NO_NAME_EXPECTED: &str = "-";
+
+/// What stands behind the source of a name that the device was not seen to ask DNS for.
+const NOT_ASKED: &str = ", not asked";
 
 /// Names of one flow that are shown; the other formats have them all.
 const MAX_NAMES_SHOWN: usize = 3;
@@ -97,12 +98,11 @@ const fn column(
     }
 }
 
-/// Returns the names, newest first, one a line.
+/// Returns the names, the best first, one a line.
 pub(super) fn names(record: &FlowRecord) -> String {
     let names = record.names();
     if names.is_empty() {
-        let is_finding = record.scope == Scope::Internet;
-        return if is_finding {
+        return if record.is_nameless() {
             NO_NAME
         } else {
             NO_NAME_EXPECTED
@@ -173,11 +173,12 @@ pub(super) fn down(record: &FlowRecord) -> String {
 }
 
 fn via(record: &FlowRecord) -> String {
-    record
-        .naming
-        .source
-        .map(|source| source.name().to_owned())
-        .unwrap_or_default()
+    let Some(source) = record.naming.source() else {
+        return String::new();
+    };
+    let is_from_nowhere = source.is_own() && record.naming.is_asked() == Some(false);
+    let mark = if is_from_nowhere { NOT_ASKED } else { "" };
+    format!("{}{mark}", source.name())
 }
 
 fn since(record: &FlowRecord) -> String {

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 
 use super::{
     INDENT,
-    columns::{NO_NAME, NO_NAME_EXPECTED, address, down, names, organization, place, port, up},
+    columns::{NO_NAME_EXPECTED, address, down, names, organization, place, port, up},
     lines::{Align, Style, chopped, padded, width, wrapped},
 };
 use crate::{
-    format::{Styling, Surface, grouped},
+    format::{Styling, Surface, grouped, statement::NO_NAME},
     model::FlowRecord,
     store::DeviceSummary,
 };

@@ -7,10 +7,14 @@ use std::io::{self, Write};
 
 use super::{
     INDENT, MAX_PARAGRAPH,
-    columns::{COLUMNS, Column, NO_NAME, Need},
+    columns::{COLUMNS, Column, Need},
     lines::{Style, padded, width, wrapped},
 };
-use crate::{format::Styling, model::FlowRecord, store::DeviceSummary};
+use crate::{
+    format::{Styling, statement::NO_NAME},
+    model::FlowRecord,
+    store::DeviceSummary,
+};
 
 const GAP: usize = 2;
 
