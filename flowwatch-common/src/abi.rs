@@ -342,6 +342,7 @@ const _: () = {
 )]
 mod plain_data {
     use super::{DeviceCounters, FlowCounters, FlowKey, SampleCounters};
+    use crate::prefix::PrefixRules;
 
     // SAFETY: C layout, integers only, no padding (the size assertions above).
     unsafe impl aya::Pod for FlowKey {}
@@ -351,4 +352,6 @@ mod plain_data {
     unsafe impl aya::Pod for DeviceCounters {}
     // SAFETY: as above.
     unsafe impl aya::Pod for SampleCounters {}
+    // SAFETY: as above; its size is asserted beside it.
+    unsafe impl aya::Pod for PrefixRules {}
 }

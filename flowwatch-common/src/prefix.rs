@@ -13,12 +13,38 @@ pub const MAX_FOUND_DEVICES: u32 = 1024;
 /// The number of no device.
 pub const NO_DEVICE: u32 = u32::MAX;
 
-/// A rule as the programs' map has it: which bits of an address are compared, and what they must be.
-/// Every rule compares the group bit, so that no multicast address matches.
-pub type PrefixRule = [u64; 2];
+/// A rule. Every one compares the group bit, so that no multicast address matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct PrefixRule {
+    /// Which bits of an address are compared.
+    pub mask: u64,
+    /// What they must be.
+    pub value: u64,
+}
 
-/// Every rule; those behind the number in use match nothing.
-pub type PrefixRules = [PrefixRule; MAX_PREFIX_RULES];
+/// Every rule, as the programs' map has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct PrefixRules {
+    /// Those behind the number in use match nothing.
+    pub rules: [PrefixRule; MAX_PREFIX_RULES],
+}
+
+impl PrefixRules {
+    /// Returns these rules, as many as there is room for.
+    #[must_use]
+    pub fn new(some: &[PrefixRule]) -> Self {
+        // A bit that isn't compared and must be set: nothing matches.
+        let mut rules = [PrefixRule { mask: 0, value: 1 }; MAX_PREFIX_RULES];
+        for (rule, given) in rules.iter_mut().zip(some) {
+            *rule = *given;
+        }
+        Self { rules }
+    }
+}
+
+const _: () = assert!(size_of::<PrefixRules>() == 16 * MAX_PREFIX_RULES);
 
 /// Returns the rule for addresses whose first `bits` bits are those of `mac`.
 #[must_use]
@@ -26,14 +52,15 @@ pub fn prefix_rule(mac: [u8; 6], bits: u32) -> PrefixRule {
     let ones = !(u64::MAX >> 16).checked_shr(bits).unwrap_or(0);
     let [_, _, a, b, c, d, e, f] = ones.to_be_bytes();
     let mask = mac_word([a, b, c, d, e, f]);
-    [mask, mac_word(mac) & mask]
+    let value = mac_word(mac) & mask;
+    PrefixRule { mask, value }
 }
 
 /// Returns whether an address begins as the rule says.
 #[inline]
 #[must_use]
-pub const fn matches([mask, value]: PrefixRule, mac: u64) -> bool {
-    mac & mask == value
+pub const fn matches(rule: PrefixRule, mac: u64) -> bool {
+    mac & rule.mask == rule.value
 }
 
 #[cfg(test)]

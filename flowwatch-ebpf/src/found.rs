@@ -42,7 +42,7 @@ fn is_wanted(mac: u64) -> bool {
         if index as u32 >= count {
             break;
         }
-        if matches(rules[index], mac) {
+        if matches(rules.rules[index], mac) {
             return true;
         }
         index += 1;

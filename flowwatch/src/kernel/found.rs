@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, Stack};
 use aya::{Ebpf, EbpfLoader};
 use flowwatch_common::abi::MAX_DEVICES;
-use flowwatch_common::prefix::{MAX_FOUND_DEVICES, MAX_PREFIX_RULES, PrefixRule, PrefixRules};
+use flowwatch_common::prefix::{MAX_FOUND_DEVICES, PrefixRule, PrefixRules};
 
 use super::load::LoadError;
 use crate::observation::DeviceId;
@@ -36,16 +36,13 @@ pub(super) fn fill(
     rules: &[PrefixRule],
     (first, room): (u32, u32),
 ) -> Result<(), LoadError> {
-    // All bits compared with those of no address, so that the rest match nothing.
-    let mut all: PrefixRules = [[u64::MAX; 2]; MAX_PREFIX_RULES];
-    for (slot, rule) in all.iter_mut().zip(rules) {
-        *slot = *rule;
-    }
     let failed = |name| move |source| LoadError::Fill { name, source };
     let map = ebpf.map_mut("PREFIXES");
     let map = map.ok_or(LoadError::Missing("PREFIXES"))?;
     let mut prefixes: Array<_, PrefixRules> = map.try_into().map_err(failed("PREFIXES"))?;
-    prefixes.set(0, all, 0).map_err(failed("PREFIXES"))?;
+    prefixes
+        .set(0, PrefixRules::new(rules), 0)
+        .map_err(failed("PREFIXES"))?;
     let map = ebpf.map_mut("FREE_NUMBERS");
     let map = map.ok_or(LoadError::Missing("FREE_NUMBERS"))?;
     let mut numbers: Stack<_, u32> = map.try_into().map_err(failed("FREE_NUMBERS"))?;
