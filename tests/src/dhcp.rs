@@ -4,20 +4,24 @@
 //! The server is dnsmasq. Messages are written and read by hand here, apart from flowwatch's own
 //! parser.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::BindToDevice;
 
+use crate::generator::Generator;
 use crate::lab::Device;
 use crate::link::{self, Mac};
+use crate::listener::{Listen, Listener, VIRTIO_LENGTH};
+use crate::packet::Packet;
 
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
 /// How long a server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Octets of a frame that holds a reply.
+const REPLY_LENGTH: usize = 1514;
 /// Octets of the fixed part and the magic cookie behind it.
 const FIXED: usize = 240;
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
@@ -65,9 +69,7 @@ pub struct Lease {
 /// everywhere.
 pub fn lease(device: &Device, called: Called<'_>) -> Result<Lease> {
     let name = &device.name;
-    let ask = || ask_here(device.mac, &device.interface, called);
-    let lease = device.namespace.enter(ask)?;
-    let lease = lease.with_context(|| format!("ask for an address in `{name}`"))?;
+    let lease = ask(device, called).with_context(|| format!("ask for an address in `{name}`"))?;
     let (namespace, router) = (&device.namespace, IpAddr::V4(lease.router));
     link::add_address(namespace, &device.interface, lease.address.into(), 24)?;
     link::route(namespace, "default", router)?;
@@ -75,21 +77,21 @@ pub fn lease(device: &Device, called: Called<'_>) -> Result<Lease> {
     Ok(lease)
 }
 
-fn ask_here(mac: Mac, interface: &str, called: Called<'_>) -> Result<Lease> {
-    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, CLIENT_PORT));
-    let socket = UdpSocket::bind(any).context("bind")?;
-    socket.set_broadcast(true)?;
-    socket.set_read_timeout(Some(TIMEOUT))?;
-    // Without an address of its own there is no route to take.
-    setsockopt(&socket, BindToDevice, &interface.into()).context("bind to the interface")?;
-    let everybody = SocketAddr::from((Ipv4Addr::BROADCAST, SERVER_PORT));
+fn ask(device: &Device, called: Called<'_>) -> Result<Lease> {
+    let (sender, replies) = channel();
+    let (namespace, interface) = (&device.namespace, &device.interface);
+    // A reply goes to an address that the device doesn't have yet: its kernel drops it.
+    let listener = Listener::start(namespace, interface, REPLY_LENGTH, Replies(sender))?;
+    let send = Generator::new(namespace, interface)?;
     let ask = |kind, more: &[u8]| -> Result<Vec<u8>> {
-        let message = message(mac, kind, called, more);
-        socket.send_to(&message, everybody).context("send")?;
-        let mut answer = vec![0; 1500];
-        let length = socket.recv(&mut answer).context("wait for an answer")?;
-        answer.truncate(length);
-        Ok(answer)
+        let message = message(device.mac, kind, called, more);
+        let frame = Packet::ethernet(device.mac, Mac::BROADCAST)
+            .ipv4(Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST)
+            .udp(CLIENT_PORT, SERVER_PORT)
+            .payload_octets(message);
+        send.send(&[frame.build()], 1)?;
+        let reply = replies.recv_timeout(TIMEOUT);
+        reply.context("wait for an answer")
     };
     let offer = ask(DISCOVER, &[])?;
     ensure!(option(&offer, KIND)? == [OFFER], "the answer is no offer");
@@ -99,12 +101,7 @@ fn ask_here(mac: Mac, interface: &str, called: Called<'_>) -> Result<Lease> {
     let lease = ask(REQUEST, &more)?;
     ensure!(option(&lease, KIND)? == [ACKNOWLEDGE], "it was refused");
     ensure!(lease.get(16..20) == Some(address), "it is another's");
-    let addresses = |octets: &[u8]| {
-        let octets = octets.as_chunks::<4>().0.iter();
-        octets
-            .map(|octets| Ipv4Addr::from(*octets))
-            .collect::<Vec<_>>()
-    };
+    listener.finish()?;
     let router = addresses(option(&lease, ROUTER)?);
     Ok(Lease {
         address: addresses(address)[0],
@@ -113,11 +110,34 @@ fn ask_here(mac: Mac, interface: &str, called: Called<'_>) -> Result<Lease> {
     })
 }
 
+fn addresses(octets: &[u8]) -> Vec<Ipv4Addr> {
+    let octets = octets.as_chunks::<4>().0.iter();
+    octets.map(|octets| Ipv4Addr::from(*octets)).collect()
+}
+
+/// Hands on what servers send.
+#[derive(Debug)]
+struct Replies(Sender<Vec<u8>>);
+
+impl Listen for Replies {
+    fn take(&mut self, octets: &[u8]) {
+        const IP: usize = VIRTIO_LENGTH + 14;
+        // An IPv4 header without options, then UDP to the client's port.
+        let ports = octets.get(IP + 20..IP + 24);
+        let is_reply = octets.get(IP) == Some(&0x45)
+            && octets.get(IP + 9) == Some(&17)
+            && ports == Some(&[0, SERVER_PORT as u8, 0, CLIENT_PORT as u8]);
+        if let Some(message) = octets.get(IP + 28..).filter(|_| is_reply) {
+            self.0.send(message.to_vec()).ok();
+        }
+    }
+}
+
 /// Writes a message; `more` are options.
 #[must_use]
 pub fn message(mac: Mac, kind: u8, called: Called<'_>, more: &[u8]) -> Vec<u8> {
-    // A request over Ethernet; transaction 7; the answer is to be broadcast.
-    let mut octets = vec![1, 1, 6, 0, 0, 0, 0, 7, 0, 0, 0x80, 0];
+    // A request over Ethernet; transaction 7; the answer may go to the address that it gives.
+    let mut octets = vec![1, 1, 6, 0, 0, 0, 0, 7];
     octets.resize(28, 0);
     octets.extend(mac.0);
     octets.resize(FIXED - COOKIE.len(), 0);

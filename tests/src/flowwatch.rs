@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
 pub use self::document::{
-    Attached, Device, Difference, Direction, Document, Flow, FlowKey, Losses, Meta, Names,
-    Unaccounted, UnaccountedKey,
+    Attached, Device, Difference, Direction, Document, Flow, FlowKey, Losses, Meta, NameDetail,
+    Names, ResolverSeen, Resolving, Unaccounted, UnaccountedKey,
 };
 use crate::link::Mac;
 use crate::namespace::Namespace;

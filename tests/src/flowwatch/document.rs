@@ -19,6 +19,8 @@ pub struct Document {
     pub flows: BTreeMap<FlowKey, Flow>,
     /// Frames in no flow.
     pub unaccounted: BTreeMap<UnaccountedKey, Unaccounted>,
+    /// The devices' ways of resolving names, by the device's name.
+    pub resolving: BTreeMap<String, Resolving>,
 }
 
 /// What tells flows apart.
@@ -208,6 +210,46 @@ pub struct Flow {
     pub first_seen: String,
     /// RFC 3339.
     pub last_seen: String,
+    /// The names with what is known of them.
+    #[serde(default)]
+    pub names: Vec<NameDetail>,
+}
+
+/// What is known of one of a flow's names.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NameDetail {
+    /// The name.
+    pub name: String,
+    /// Where it is from.
+    pub source: String,
+    /// Whether the device asked for it.
+    pub asked: Option<bool>,
+    /// The names that it is an alias of.
+    pub chain: Vec<String>,
+}
+
+/// A device's way of resolving names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Resolving {
+    /// The resolvers that the network gave it.
+    pub offered: Vec<IpAddr>,
+    /// Those that it talked to.
+    pub resolvers: Vec<ResolverSeen>,
+    /// Names that never resolved.
+    pub unresolved: Vec<String>,
+}
+
+/// A resolver that a device talked to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct ResolverSeen {
+    /// Its address.
+    pub address: IpAddr,
+    /// The name by which it is known.
+    pub name: Option<String>,
+    /// `udp`, `tcp`, `dot`, `doq` or `doh`.
+    pub transport: String,
+    /// Whether the network gave it, where that is known.
+    pub given: Option<bool>,
 }
 
 /// Frames in no flow for one reason.
@@ -229,6 +271,8 @@ struct Lists {
     devices: Vec<Named<Device>>,
     flows: Vec<Flow>,
     unaccounted: Vec<UnaccountedRow>,
+    #[serde(default)]
+    resolving: Vec<Named<Resolving>>,
 }
 
 #[derive(Deserialize)]
@@ -254,11 +298,16 @@ impl Document {
         let devices = lists.devices.into_iter().map(|row| (row.device, row.rest));
         let flows = lists.flows.into_iter().map(|flow| (flow.key(), flow));
         let unaccounted = lists.unaccounted.into_iter().map(UnaccountedRow::keyed);
+        let resolving = lists
+            .resolving
+            .into_iter()
+            .map(|row| (row.device, row.rest));
         Ok(Self {
             meta: lists.meta,
             devices: unique(devices, "device")?,
             flows: unique(flows, "flow")?,
             unaccounted: unique(unaccounted, "reason")?,
+            resolving: unique(resolving, "device's resolvers")?,
         })
     }
 

@@ -2,9 +2,11 @@
 //! live: by real clients and servers, at both hooks, with counting held against the witness.
 
 mod flood;
+mod hostile;
 mod http;
 mod quic;
 mod resolver;
+mod resolving;
 mod segments;
 mod tls;
 

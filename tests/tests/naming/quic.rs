@@ -72,8 +72,8 @@ fn layouts(length: usize) -> Vec<Vec<Vec<Packet>>> {
         ],
         // Overlapping, and one twice.
         vec![
-            vec![packet(0, &[0..700, 300..900])],
-            vec![packet(0, &[0..700, 300..900])],
+            vec![packet(0, &[0..500, 300..900])],
+            vec![packet(0, &[0..500, 300..900])],
             vec![packet(1, &[600..length])],
         ],
         // Two packets in one datagram, then one more.
