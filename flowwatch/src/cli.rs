@@ -8,6 +8,8 @@
     reason = "help is shown as it is written, without Markdown"
 )]
 
+mod replay;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
@@ -26,9 +28,12 @@ use crate::{
     },
 };
 
+pub use self::replay::ReplayArgs;
+
 const EXAMPLES: &str = "\
 Example:
-  sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03";
+  sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03
+  flowwatch replay camera.pcap";
 
 const RUN_USAGE: &str = "\
 flowwatch run --interface <NAME> --device <NAME=MAC> [OPTIONS]
@@ -90,6 +95,14 @@ pub enum Command {
     #[command(override_usage = RUN_USAGE, after_help = RUN_EXAMPLES)]
     #[command(after_long_help = format!("{RUN_EXAMPLES}\n\n{}", described_fields()))]
     Run(RunArgs),
+
+    /// Print who talked to whom in a capture file; needs no privileges
+    ///
+    /// Counts, names and places what a pcap or pcapng file holds (Ethernet, Linux cooked, raw IP) as
+    /// `run` does what passes the gateway. Times are the capture's.
+    #[command(override_usage = replay::USAGE, after_help = replay::EXAMPLES)]
+    #[command(after_long_help = format!("{}\n\n{}", replay::EXAMPLES, described_fields()))]
+    Replay(ReplayArgs),
 }
 
 /// Arguments of `run`.
@@ -182,12 +195,17 @@ impl RunArgs {
     /// Returns how much of the log to show, of flowwatch and of its kernel programs.
     #[must_use]
     pub const fn log_level(&self) -> log::LevelFilter {
-        match self.verbose {
-            0 => log::LevelFilter::Warn,
-            1 => log::LevelFilter::Info,
-            2 => log::LevelFilter::Debug,
-            _ => log::LevelFilter::Trace,
-        }
+        log_level(self.verbose)
+    }
+}
+
+/// Returns how much of the log to show for so many `-v`.
+const fn log_level(verbose: u8) -> log::LevelFilter {
+    match verbose {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        2 => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
     }
 }
 
@@ -284,6 +302,7 @@ mod tests {
             .chain(arguments.split_whitespace());
         parse(arguments).map(|cli| match cli.command {
             Command::Run(args) => args,
+            Command::Replay(_) => panic!("not run"),
         })
     }
 

@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(settings.attach, Some(AttachMode::Xdp));
         assert_eq!(settings.flow_table_size, Some(1000));
         assert_eq!(settings.devices.len(), 2);
-        assert_eq!(settings.devices[1].mac.to_string(), "50:c7:bf:0a:0b:0c");
+        assert_eq!(settings.devices[1].mac, "50:c7:bf:0a:0b:0c".parse().ok());
     }
 
     #[test]

@@ -26,4 +26,6 @@ pub mod output;
 pub mod text;
 
 pub mod exit;
+pub mod replay;
 pub mod run;
+mod stop;

@@ -1,15 +1,18 @@
 //! The `flowwatch` command: from arguments to one mode, one sentence for an error, one exit status.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use flowwatch::cli::{self, Cli, CliError, Command, RunArgs};
+use flowwatch::cli::{self, Cli, CliError, Command, ReplayArgs, RunArgs};
+use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
-use flowwatch::format::Surface;
+use flowwatch::format::{FormatEntry, Surface};
 use flowwatch::output::Output;
-use flowwatch::plan::RunPlan;
-use flowwatch::{config, console, format, run};
+use flowwatch::plan::{ReplayPlan, RunPlan, Settings};
+use flowwatch::store::Snapshot;
+use flowwatch::{config, console, replay, run};
 
 fn main() -> ExitCode {
     let outcome = cli::parse(std::env::args_os())
@@ -32,18 +35,14 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Run(args) => count(&args),
+        Command::Replay(args) => replay_capture(&args),
     }
 }
 
 /// `flowwatch run`: counts, then writes what was counted.
 fn count(args: &RunArgs) -> anyhow::Result<()> {
     start_log(args.log_level());
-    let file = args
-        .config
-        .as_deref()
-        .map(config::read)
-        .transpose()?
-        .unwrap_or_default();
+    let file = settings_of(args.config.as_deref())?;
     let plan = RunPlan::try_from(args.settings().over(file))?;
     let output = Output::open(plan.output.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,17 +50,44 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
         .build();
     let runtime = runtime.context("start the event loop")?;
     let (snapshot, outcome) = runtime.block_on(run::run(&plan))?;
-    let document = (plan.format.open)(match output {
+    deliver(&snapshot, outcome, plan.format, &output)
+}
+
+/// `flowwatch replay`: counts a capture, then writes what was counted.
+fn replay_capture(args: &ReplayArgs) -> anyhow::Result<()> {
+    start_log(args.log_level());
+    let file = settings_of(args.config.as_deref())?;
+    let settings = args.settings().over(file);
+    let plan = ReplayPlan::new(args.capture.clone(), args.devices.clone(), settings)?;
+    let output = Output::open(plan.output.as_deref())?;
+    let (snapshot, outcome) = replay::replay(&plan)?;
+    deliver(&snapshot, outcome, plan.format, &output)
+}
+
+/// Reads a configuration file, where there is one.
+fn settings_of(file: Option<&Path>) -> Result<Settings, ConfigError> {
+    let settings = file.map(config::read).transpose()?;
+    Ok(settings.unwrap_or_default())
+}
+
+/// Writes what was counted, also when the counting ended early.
+fn deliver(
+    snapshot: &Snapshot,
+    outcome: anyhow::Result<()>,
+    format: &FormatEntry,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let document = (format.open)(match output {
         Output::Stdout => Surface::of_stdout(),
         _ => Surface::PLAIN,
     });
-    if !plan.format.tells_findings {
-        for finding in format::findings(&snapshot) {
+    if !format.tells_findings {
+        for finding in flowwatch::format::findings(snapshot) {
             console::tell(&finding);
         }
     }
     let written = output.write(
-        &|out| document.write(&snapshot, out),
+        &|out| document.write(snapshot, out),
         &mut io::stdout().lock(),
     );
     let written = written.map_err(anyhow::Error::from);

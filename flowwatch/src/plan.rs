@@ -3,8 +3,11 @@
 //! `cli` and `config` each read [`Settings`]; merged, they become a [`RunPlan`], after which nothing
 //! about the wish is left to find out. Pure: whether interfaces and files exist is for others.
 
+mod replay;
+
 use std::{
     collections::{HashMap, HashSet},
+    net::IpAddr,
     path::PathBuf,
     time::Duration,
 };
@@ -18,6 +21,8 @@ use crate::{
     kernel::attach::{AttachMode, TcHook},
     model::{Device, MacAddress, PrefixTag},
 };
+
+pub use self::replay::{CaptureDevice, ReplayPlan};
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
 pub const DEFAULT_FLOW_TABLE_SIZE: u32 = 65_536;
@@ -196,6 +201,16 @@ pub enum PlanError {
         /// The device that has it, too.
         second: String,
     },
+    /// Two devices of one IP address.
+    #[error("`{first}` and `{second}` have the same IP address {address}; tag it once")]
+    SameAddress {
+        /// The address.
+        address: IpAddr,
+        /// The device that has it.
+        first: String,
+        /// The device that has it, too.
+        second: String,
+    },
 }
 
 impl TryFrom<Settings> for RunPlan {
@@ -251,9 +266,10 @@ fn check_devices(devices: &[Device], prefixes: &[PrefixTag]) -> Result<(), PlanE
         if !names.insert(&device.name) {
             return Err(PlanError::SameName(device.name.to_string()));
         }
-        if let Some(first) = macs.insert(device.mac, &device.name) {
+        let Some(mac) = device.mac else { continue };
+        if let Some(first) = macs.insert(mac, &device.name) {
             return Err(PlanError::SameMac {
-                mac: device.mac,
+                mac,
                 first: first.to_string(),
                 second: device.name.to_string(),
             });
@@ -464,7 +480,7 @@ mod tests {
         let devices: Vec<_> = merged
             .devices
             .iter()
-            .map(|device| format!("{} {}", device.name, device.mac))
+            .map(|device| format!("{} {}", device.name, device.mac.unwrap()))
             .collect();
         assert_eq!(
             devices,

@@ -6,11 +6,9 @@
 mod drainer;
 mod presence;
 mod status;
-mod stop;
 mod watch;
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -25,7 +23,6 @@ use tokio::time::MissedTickBehavior;
 use self::drainer::{Counting, Drainer};
 use self::presence::Presence;
 use self::status::{StatusFigures, StatusLine};
-use self::stop::Stop;
 use self::watch::HookWatch;
 use crate::console::{self, tell};
 use crate::geo::Databases;
@@ -41,11 +38,8 @@ use crate::kernel::{self, samples, totals};
 use crate::model::TaggedDevices;
 use crate::names::{NameLimits, NameTable};
 use crate::plan::RunPlan;
-use crate::store::{AttachedInterface, FlowTable, Meta, Snapshot};
-
-/// Flows that the window holds: about 100 MB when full, and three times as much again while the
-/// document is made of it.
-const WINDOW_FLOWS: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("not zero");
+use crate::stop::Stop;
+use crate::store::{AttachedInterface, FlowTable, Meta, Snapshot, WINDOW_FLOWS};
 
 /// Samples that are read before something else gets its turn: a flood of them must not keep drains
 /// and signals waiting.
@@ -272,7 +266,7 @@ fn load_programs(plan: &RunPlan) -> anyhow::Result<Loaded> {
     let devices: Vec<u64> = plan
         .devices
         .iter()
-        .map(|device| mac_word(device.mac.octets()))
+        .filter_map(|device| Some(mac_word(device.mac?.octets())))
         .collect();
     let prefixes = plan.prefixes.iter().map(|tag| tag.prefix);
     let prefixes: Vec<_> = prefixes

@@ -11,7 +11,7 @@ pub(crate) struct Layer {
 
 /// The modules in the order in which data passes through them; each imports none but earlier ones,
 /// so that there are no cycles. Views are siblings: none imports another, and none knows `kernel`.
-/// `run` is the last, so that only `main` and tests import it.
+/// `replay` and `run` are the last, so that only `main` and tests import them.
 pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "observation",
@@ -28,6 +28,14 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "console",
         may_import: &["text"],
+    },
+    Layer {
+        module: "stop",
+        may_import: &[],
+    },
+    Layer {
+        module: "capture",
+        may_import: &[],
     },
     Layer {
         module: "kernel",
@@ -92,10 +100,29 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["kernel", "geo", "output", "plan", "cli", "config"],
     },
     Layer {
+        module: "replay",
+        may_import: &[
+            "observation",
+            "console",
+            "stop",
+            "capture",
+            "streams",
+            "names",
+            "geo",
+            "model",
+            "store",
+            "join",
+            "format::grouped",
+            "plan",
+            "exit",
+        ],
+    },
+    Layer {
         module: "run",
         may_import: &[
             "observation",
             "console",
+            "stop",
             "kernel",
             "names",
             "geo",

@@ -168,10 +168,10 @@ impl Pcapng {
             }
             _ => {}
         }
-        let skipped = window.skip(length.into());
-        match skipped.map_err(|source| ReadError::Read { at, source })? {
-            true => Ok(()),
-            false => Err(ReadError::Cut { at }),
+        match window.skip(length.into()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ReadError::Cut { at }),
+            Err(source) => Err(ReadError::Read { at, source }),
         }
     }
 

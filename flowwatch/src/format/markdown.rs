@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use super::{Format, resolving, statement};
+use super::{Format, capture, resolving, statement};
 use crate::{
     model::{FIELDS, Field, FlowRecord, Unit, Value},
     store::{DeviceSummary, Snapshot},
@@ -22,6 +22,9 @@ impl Format for Markdown {
         writeln!(out, "# {}\n", escaped(&statement::title(&snapshot.meta)))?;
         for interface in &snapshot.meta.interfaces {
             writeln!(out, "- {}", escaped(&statement::interface(interface)))?;
+        }
+        for line in snapshot.meta.capture.iter().flat_map(capture::told) {
+            writeln!(out, "- {}", escaped(&line))?;
         }
         for device in &snapshot.devices {
             write_device(snapshot, device, out)?;
@@ -54,21 +57,17 @@ fn write_device(
     device: &DeviceSummary,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    writeln!(
-        out,
-        "\n## {} ({})\n",
-        escaped(&device.device),
-        device.device_mac
-    )?;
+    let heading = statement::heading(device, |name, mac| format!("{name} ({mac})"));
+    writeln!(out, "\n## {}\n", escaped(&heading))?;
     if statement::is_unseen(device) {
-        return writeln!(out, "{}", statement::NOTHING_SEEN);
+        return writeln!(out, "{}", statement::nothing_seen(&snapshot.meta));
     }
     write_line(out, |field| escaped(field.name))?;
     write_line(out, |field| rule(field).to_owned())?;
     let flows = snapshot
         .flows
         .iter()
-        .filter(|record| record.device.mac == device.device_mac);
+        .filter(|record| *record.device.name == *device.device);
     for record in flows {
         write_line(out, |field| cell(field, record))?;
     }

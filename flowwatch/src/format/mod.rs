@@ -3,6 +3,7 @@
 //! Each takes a `Snapshot` and `FIELDS` and writes octets; none knows where the octets go, and none
 //! another, but that a line of `jsonl` is a flow of `json`. A new format is one file and one line of [`FORMATS`].
 
+mod capture;
 mod csv;
 mod json;
 mod jsonl;

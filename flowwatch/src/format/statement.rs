@@ -2,9 +2,11 @@
 //!
 //! From a snapshot's summaries to plain, unwrapped lines; the formats for people share them.
 
+use super::capture;
 use super::number::{grouped, in_binary_units};
 use super::resolving;
 use crate::{
+    model::MacAddress,
     store::{
         AttachedInterface, DatabaseMeta, DeviceSummary, Difference, DirectionSummary, Meta,
         Snapshot,
@@ -12,8 +14,16 @@ use crate::{
     text::printable,
 };
 
-/// Returns who counted when: `flowwatch 0.1.0 · 2026-01-02 03:04:05 to … UTC`.
+/// Returns who counted when: `flowwatch 0.1.0 · 2026-01-02 03:04:05 to … UTC`; or from what.
 pub(super) fn title(meta: &Meta) -> String {
+    let version = printable(&meta.version);
+    match &meta.capture {
+        Some(it) => format!("flowwatch {version} · {}", capture::origin(it, &span(meta))),
+        None => format!("flowwatch {version} · {}", span(meta)),
+    }
+}
+
+fn span(meta: &Meta) -> String {
     let time = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
     let seconds = meta
         .ended_at
@@ -27,10 +37,7 @@ pub(super) fn title(meta: &Meta) -> String {
         _ => format!("{hours} h {minutes} min {seconds} s"),
     };
     let (start, end) = (time(meta.started_at), time(meta.ended_at));
-    format!(
-        "flowwatch {} · {start} to {end} UTC ({length})",
-        printable(&meta.version)
-    )
+    format!("{start} to {end} UTC ({length})")
 }
 
 /// Returns how an interface is watched: `eth0: xdp sees what devices send, tc what they receive`.
@@ -57,12 +64,31 @@ pub(super) fn interface(interface: &AttachedInterface) -> String {
 /// by name.
 pub(super) const NO_NAME: &str = "(no name seen)";
 
-/// What is said of a device that sent and received nothing, in place of sums.
-pub(super) const NOTHING_SEEN: &str = "No frame of this device was seen: check its MAC address, and that it is behind this interface.";
+/// Returns what is said of a device that sent and received nothing, in place of sums.
+pub(super) const fn nothing_seen(meta: &Meta) -> &'static str {
+    if meta.capture.is_some() {
+        "No frame of this device is in the capture: check its address, and that the capture was taken where the device's frames pass."
+    } else {
+        "No frame of this device was seen: check its MAC address, and that it is behind this interface."
+    }
+}
 
 /// Returns whether nothing at all was seen of a device.
 pub(super) const fn is_unseen(device: &DeviceSummary) -> bool {
     device.up.frames_seen == 0 && device.down.frames_seen == 0 && device.flows == 0
+}
+
+/// Returns a device's name with its MAC address, put together by `joined` where there are two of
+/// them: a device that nobody tagged goes by its address.
+pub(super) fn heading(
+    device: &DeviceSummary,
+    joined: impl FnOnce(&str, MacAddress) -> String,
+) -> String {
+    let name = printable(&device.device);
+    match device.device_mac {
+        Some(mac) if mac.to_string() != name => joined(&name, mac),
+        _ => name.into_owned(),
+    }
 }
 
 /// Returns a device's sums, with overflows where there are any.
@@ -132,7 +158,7 @@ fn frames(
     let rows = snapshot
         .unaccounted
         .iter()
-        .filter(|row| row.device_mac == device.device_mac && row.direction == direction);
+        .filter(|row| row.device == device.device && row.direction == direction);
     for row in rows {
         text = format!("{text} + {} {}", grouped(row.frames), row.reason);
     }
@@ -210,7 +236,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<String> {
     for device in &snapshot.devices {
         let name = printable(&device.device);
         if is_unseen(device) {
-            lines.push(format!("{name}: {NOTHING_SEEN}"));
+            lines.push(format!("{name}: {}", nothing_seen(&snapshot.meta)));
         } else if !device.conserved {
             lines.push(format!("{name}: {}", conservation(snapshot, device)));
         }
@@ -222,6 +248,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<String> {
         }
     }
     lines.extend(losses(&snapshot.meta));
+    lines.extend(snapshot.meta.capture.iter().flat_map(capture::gaps));
     lines
 }
 

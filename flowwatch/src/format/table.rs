@@ -13,7 +13,7 @@ use std::io::{self, Write};
 
 use self::lines::{Style, wrapped};
 use super::{
-    Format, Surface,
+    Format, Surface, capture,
     number::grouped,
     resolving,
     statement::{self, count},
@@ -52,6 +52,9 @@ impl Format for Table {
                 &statement::interface(interface),
             )?;
         }
+        for line in meta.capture.iter().flat_map(capture::told) {
+            self.paragraph(out, (INDENT, Style::Warning), &line)?;
+        }
         for device in &snapshot.devices {
             writeln!(out)?;
             self.device(snapshot, device, out)?;
@@ -82,15 +85,19 @@ impl Table {
         device: &DeviceSummary,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let heading = format!("{}  {}", printable(&device.device), device.device_mac);
+        let heading = statement::heading(device, |name, mac| format!("{name}  {mac}"));
         self.paragraph(out, ("", Style::Heading), &heading)?;
         if statement::is_unseen(device) {
-            return self.paragraph(out, (INDENT, Style::Warning), statement::NOTHING_SEEN);
+            return self.paragraph(
+                out,
+                (INDENT, Style::Warning),
+                statement::nothing_seen(&snapshot.meta),
+            );
         }
         let flows: Vec<_> = snapshot
             .flows
             .iter()
-            .filter(|record| record.device.mac == device.device_mac)
+            .filter(|record| *record.device.name == *device.device)
             .collect();
         let (shown, rest) = flows.split_at(flows.len().min(MAX_FLOWS_SHOWN));
         if shown.is_empty() {

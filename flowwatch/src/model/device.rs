@@ -12,8 +12,9 @@ use super::{MacAddress, MacAddressError, MacPrefixError};
 pub struct Device {
     /// The user's name for it; not empty, and unlike any other device's.
     pub name: Arc<str>,
-    /// Its MAC address.
-    pub mac: MacAddress,
+    /// Its MAC address; nothing where it is known by an IP address alone, in captures without MAC
+    /// addresses.
+    pub mac: Option<MacAddress>,
 }
 
 /// Why a text is not a device.
@@ -45,7 +46,22 @@ impl Device {
         }
         Ok(Self {
             name: name.into(),
-            mac,
+            mac: Some(mac),
+        })
+    }
+
+    /// Returns the device of this name, whose MAC address is not known.
+    ///
+    /// # Errors
+    /// `BlankName`.
+    pub fn without_mac(name: &str) -> Result<Self, DeviceError> {
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(DeviceError::BlankName);
+        }
+        Ok(Self {
+            name: name.into(),
+            mac: None,
         })
     }
 
@@ -85,7 +101,7 @@ mod tests {
     fn the_last_equals_sign_separates_name_and_address() {
         let device: Device = "a=b=2c:aa:8e:01:02:03".parse().unwrap();
         assert_eq!(&*device.name, "a=b");
-        assert_eq!(device.mac.to_string(), "2c:aa:8e:01:02:03");
+        assert_eq!(device.mac, "2c:aa:8e:01:02:03".parse().ok());
     }
 
     #[test]

@@ -80,7 +80,10 @@ pub const FIELDS: &[Field] = &[
         description: "The device's MAC address.",
         elements: &[element(0, 56)],
         unit: Unit::None,
-        value: |record| Value::Text(Cow::Owned(record.device.mac.to_string())),
+        value: |record| {
+            let mac = record.device.mac;
+            mac.map_or(Value::Null, |mac| Value::Text(Cow::Owned(mac.to_string())))
+        },
     },
     Field {
         name: "name",

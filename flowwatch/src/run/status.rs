@@ -1,7 +1,6 @@
 //! The one-line status on a terminal, while flowwatch counts.
 
 use jiff::Timestamp;
-use terminal_size::terminal_size_of;
 
 use crate::console;
 use crate::observation::{DeviceId, Traffic};
@@ -37,10 +36,7 @@ impl StatusLine {
     /// Shows what has been counted.
     pub(crate) fn show(&mut self, table: &FlowTable, figures: &StatusFigures) {
         if self.is_shown {
-            // Asked each time, as terminals change their size.
-            let columns = terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0);
-            let parts = self.parts(table, figures);
-            console::show_status(&fitted(&parts, usize::from(columns)));
+            console::show_parts(&self.parts(table, figures));
         }
     }
 
@@ -60,25 +56,6 @@ impl StatusLine {
             format!("flows {}", table.len()),
         ]
     }
-}
-
-/// Columns that stay free: the cursor's, and those of the `^C` that a terminal shows beside it.
-const SPARE_COLUMNS: usize = 3;
-
-/// Returns as many whole parts as fit in one row: a row that wraps can't be erased, and a number
-/// that is cut is a wrong one.
-fn fitted(parts: &[String], columns: usize) -> String {
-    let mut line = String::new();
-    for part in parts {
-        let separator = if line.is_empty() { "" } else { " · " };
-        let width = [&line, separator, part].map(|text| text.chars().count());
-        if width.iter().sum::<usize>() + SPARE_COLUMNS > columns {
-            break;
-        }
-        line += separator;
-        line += part;
-    }
-    line
 }
 
 /// Returns the frames in no flow, and what found no room.
@@ -147,15 +124,5 @@ mod tests {
             "0:00:00",
             "a clock that was set back"
         );
-    }
-
-    #[test]
-    fn the_line_keeps_whole_parts_and_never_fills_the_row() {
-        let parts = ["0:12:03", "up 999.9 kbit/s", "lost 12"].map(str::to_owned);
-        let whole = "0:12:03 · up 999.9 kbit/s · lost 12";
-        let columns = whole.chars().count();
-        assert_eq!(fitted(&parts, columns + 3), whole);
-        assert_eq!(fitted(&parts, columns + 2), "0:12:03 · up 999.9 kbit/s");
-        assert_eq!(fitted(&parts, 3), "");
     }
 }

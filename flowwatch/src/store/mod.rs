@@ -3,13 +3,15 @@
 //! The kernel's drains are folded into a [`FlowTable`]; `join` turns it into a [`Snapshot`]. Both
 //! are in memory; the table has a hard bound, and what it turns away is counted.
 
+mod capture;
 mod conservation;
 mod snapshot;
 mod table;
 
+pub use capture::{CaptureMeta, Unsupported};
 pub use conservation::{Conservation, Difference};
 pub use snapshot::{
     AttachedInterface, DatabaseMeta, DeviceResolving, DeviceSummary, DirectionSummary, Losses,
     Meta, Snapshot, UnaccountedRow,
 };
-pub use table::{BothWays, Counts, DeviceWindow, FlowEntry, FlowTable};
+pub use table::{BothWays, Counts, DeviceWindow, FlowEntry, FlowTable, WINDOW_FLOWS};

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::Difference;
+use super::{CaptureMeta, Difference};
 use crate::{
     model::{FlowRecord, MacAddress, TIME_DECIMALS},
     names::{NameCounters, Resolving},
@@ -43,6 +43,9 @@ pub struct Meta {
     pub epochs: u64,
     /// The interfaces, and how the programs were attached to them.
     pub interfaces: Vec<AttachedInterface>,
+    /// The capture, where it was not the kernel that counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<CaptureMeta>,
     /// The databases that places are from; `join` fills it.
     pub databases: Vec<DatabaseMeta>,
     /// What was turned away, and counted; `join` fills all but `samples_dropped`.
@@ -103,8 +106,8 @@ pub struct Losses {
 pub struct DeviceSummary {
     /// The device's name.
     pub device: String,
-    /// Its MAC address.
-    pub device_mac: MacAddress,
+    /// Its MAC address, where it has one.
+    pub device_mac: Option<MacAddress>,
     /// Its flows in the window.
     pub flows: u64,
     /// Whether everything that was seen is accounted for, in both directions.
@@ -143,8 +146,8 @@ pub struct DirectionSummary {
 pub struct UnaccountedRow {
     /// The device's name.
     pub device: String,
-    /// Its MAC address.
-    pub device_mac: MacAddress,
+    /// Its MAC address, where it has one.
+    pub device_mac: Option<MacAddress>,
     /// `up` or `down`.
     pub direction: &'static str,
     /// The reason's name, of `flowwatch_common::abi::Reason`.
@@ -186,6 +189,7 @@ impl Meta {
             ended_at,
             epochs,
             interfaces,
+            capture: None,
             databases: Vec::new(),
             losses: Losses {
                 samples_dropped,
@@ -212,12 +216,15 @@ impl DirectionSummary {
     }
 }
 
-fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.TIME_DECIMALS$}"))
 }
 
 #[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
-fn optional_time<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn optional_time<S: Serializer>(
+    at: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => time(at, serializer),
         None => serializer.serialize_none(),

@@ -12,6 +12,10 @@ use jiff::Timestamp;
 use super::Conservation;
 use crate::observation::{DeviceId, DeviceTotals, EpochFlow, Traffic};
 
+/// Flows that the window holds: about 100 MB when full, and three times as much again while the
+/// document is made of it.
+pub const WINDOW_FLOWS: NonZeroUsize = NonZeroUsize::new(1 << 20).expect("not zero");
+
 /// Traffic in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BothWays {
