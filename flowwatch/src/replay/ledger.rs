@@ -8,11 +8,16 @@ use jiff::Timestamp;
 use crate::observation::{DeviceId, DeviceTotals, DirectionTotals, EpochFlow, Frames, Traffic};
 use crate::store::{FlowTable, WINDOW_FLOWS};
 
+/// Packets that are folded into the window together: the processor fetches the entry of one while it
+/// waits for that of another.
+const BATCH: usize = 256;
+
 /// The devices' totals, and the window of flows.
 #[derive(Debug)]
 pub(super) struct Ledger {
     totals: Vec<DeviceTotals>,
     flows: FlowTable,
+    waiting: Vec<EpochFlow>,
 }
 
 /// A frame of a device's, as far as it is accounted for.
@@ -33,6 +38,7 @@ impl Ledger {
         Self {
             totals: Vec::new(),
             flows: FlowTable::new(0, WINDOW_FLOWS),
+            waiting: Vec::with_capacity(BATCH),
         }
     }
 
@@ -53,13 +59,23 @@ impl Ledger {
                 };
                 add(&mut totals.in_flows, entry.l2_octets);
                 totals.flow_traffic += traffic;
-                self.flows.fold(&flow(entry, key, traffic));
+                self.waiting.push(flow(entry, key, traffic));
+                if self.waiting.len() == BATCH {
+                    self.fold_waiting();
+                }
             }
             Err(reason) => {
                 if let Some(frames) = totals.unaccounted.get_mut(reason as usize) {
                     add(frames, entry.l2_octets);
                 }
             }
+        }
+    }
+
+    #[inline(never)]
+    fn fold_waiting(&mut self) {
+        for flow in self.waiting.drain(..) {
+            self.flows.fold(&flow);
         }
     }
 
@@ -78,6 +94,7 @@ impl Ledger {
 
     /// Returns the window, with the devices' totals in it.
     pub(super) fn into_flows(mut self) -> FlowTable {
+        self.fold_waiting();
         for (device, totals) in (0..).zip(self.totals) {
             self.flows.set_device_totals(device, totals);
         }
