@@ -58,7 +58,7 @@ fn replay_capture(args: &ReplayArgs) -> anyhow::Result<()> {
     start_log(args.log_level());
     let file = settings_of(args.config.as_deref())?;
     let settings = args.settings().over(file);
-    let plan = ReplayPlan::new(args.capture.clone(), args.devices.clone(), settings)?;
+    let plan = ReplayPlan::new(args.capture.clone(), args.tags.clone(), settings)?;
     let output = Output::open(plan.output.as_deref())?;
     let (snapshot, outcome) = replay::replay(&plan)?;
     deliver(&snapshot, outcome, plan.format, &output)

@@ -22,7 +22,7 @@ use crate::{
     model::{Device, MacAddress, PrefixTag},
 };
 
-pub use self::replay::{CaptureDevice, ReplayPlan};
+pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
 pub const DEFAULT_FLOW_TABLE_SIZE: u32 = 65_536;

@@ -44,7 +44,7 @@ pub fn replay(plan: &ReplayPlan) -> anyhow::Result<(Snapshot, anyhow::Result<()>
     let (size, stopped) = (input.size, input.stopped());
     let capture = Capture::open(input).map_err(usage);
     let mut capture = capture.with_context(|| format!("read the capture `{name}`"))?;
-    let mut counting = Counting::new(&plan.devices);
+    let mut counting = Counting::new(&plan.devices, &plan.prefixes);
     refuse_unsupported(&capture, &counting).with_context(|| format!("read `{name}`"))?;
     let mut progress = Progress::new(size);
     let ended = count_all(&mut capture, &mut counting, &mut progress);

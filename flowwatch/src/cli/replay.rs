@@ -7,7 +7,7 @@ use clap::Args;
 use super::{format_values, log_level};
 use crate::{
     format::FormatEntry,
-    plan::{CaptureDevice, Settings},
+    plan::{CaptureTag, Settings},
 };
 
 /// How it is called, for help.
@@ -45,11 +45,12 @@ pub struct ReplayArgs {
     #[arg(value_name = "FILE|-")]
     pub capture: PathBuf,
 
-    /// A device to count, by a name of your choice and its MAC address; or its IP address, which is
-    /// all that captures of raw IP have of it. Give it again for more. Without it, every device
-    /// that sends is counted [example: --device camera=2c:aa:8e:01:02:03]
-    #[arg(short, long = "device", value_name = "NAME=MAC|IP")]
-    pub devices: Vec<CaptureDevice>,
+    /// A device to count, by a name of your choice and its MAC address, or how the addresses of such
+    /// devices begin (2c:aa:8e:*); or its IP address, which is all that captures of raw IP have of
+    /// it. Give it again for more. Without it, every device that sends is counted
+    /// [example: --device camera=2c:aa:8e:01:02:03]
+    #[arg(short = 'd', long = "device", value_name = "NAME=MAC|IP")]
+    pub tags: Vec<CaptureTag>,
 
     /// Read settings from a TOML file; the command line wins over it, and what is for counting in
     /// the kernel is ignored [example: --config /etc/flowwatch.toml]
@@ -117,7 +118,7 @@ mod tests {
         };
         assert_eq!(args.log_level(), log::LevelFilter::Info);
         let settings = args.settings();
-        let plan = ReplayPlan::new(args.capture, args.devices, settings).unwrap();
+        let plan = ReplayPlan::new(args.capture, args.tags, settings).unwrap();
         assert_eq!(plan.capture, PathBuf::from("-"));
         assert_eq!(plan.devices.len(), 2);
         assert_eq!(plan.geo, [PathBuf::from("a.mmdb")]);

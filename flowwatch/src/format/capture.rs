@@ -89,6 +89,7 @@ mod tests {
             ended_early: Some("the capture is cut off".to_owned()),
             ..CaptureMeta::default()
         });
+        snapshot.resolving.clear();
         snapshot
     }
 

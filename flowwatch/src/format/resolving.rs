@@ -53,7 +53,7 @@ pub(super) fn goes_round(snapshot: &Snapshot, device: &DeviceSummary) -> Option<
 }
 
 fn figures_of<'a>(snapshot: &'a Snapshot, device: &DeviceSummary) -> Option<&'a Resolving> {
-    let is_of_device = |one: &&DeviceResolving| one.device_mac == device.device_mac;
+    let is_of_device = |one: &&DeviceResolving| one.device == device.device;
     let found = snapshot.resolving.iter().find(is_of_device);
     found.map(|one| &one.resolving)
 }

@@ -70,14 +70,14 @@ impl Device {
     pub(super) fn vacant() -> Self {
         Self {
             name: "".into(),
-            mac: MacAddress::NONE,
+            mac: None,
         }
     }
 
     /// Returns whether this stands for a number that no device has.
     #[must_use]
     pub fn is_vacant(&self) -> bool {
-        self.mac == MacAddress::NONE
+        self.name.is_empty()
     }
 }
 

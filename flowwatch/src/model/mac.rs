@@ -24,9 +24,6 @@ pub enum MacAddressError {
 }
 
 impl MacAddress {
-    /// The address that no device has.
-    pub(super) const NONE: Self = Self([0; 6]);
-
     /// Returns the address with these octets.
     ///
     /// # Errors

@@ -39,6 +39,17 @@ impl TaggedDevices {
         self.prefixes.iter().find(|tag| tag.prefix.matches(mac))
     }
 
+    /// Adds a device that nobody tagged.
+    pub fn push(&mut self, device: Device) {
+        self.devices.push(device);
+    }
+
+    /// Returns whether devices may appear.
+    #[must_use]
+    pub fn may_appear(&self) -> bool {
+        !self.prefixes.is_empty()
+    }
+
     /// Takes up devices that appeared, with their numbers, and returns those that are new.
     pub fn appear(&mut self, found: &BTreeMap<u16, [u8; 6]>) -> Vec<Device> {
         let mut new = Vec::new();
@@ -53,7 +64,7 @@ impl TaggedDevices {
             };
             let device = Device {
                 name: name.into(),
-                mac,
+                mac: Some(mac),
             };
             if number >= self.devices.len() {
                 self.devices.resize(number + 1, Device::vacant());

@@ -8,7 +8,25 @@ use std::str::FromStr;
 
 use super::{PlanError, Settings, check_devices};
 use crate::format::{FORMATS, FormatEntry};
-use crate::model::{Device, DeviceError};
+use crate::model::{Device, DeviceError, DeviceTag, PrefixTag};
+
+/// What the user tags in a capture: a device, or all that have a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaptureTag {
+    /// A device.
+    One(CaptureDevice),
+    /// Every device with a prefix.
+    Prefix(PrefixTag),
+}
+
+impl CaptureTag {
+    fn name(&self) -> &str {
+        match self {
+            Self::One(tagged) => &tagged.device.name,
+            Self::Prefix(tag) => &tag.name,
+        }
+    }
+}
 
 /// A device as `replay` may be told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,30 +37,33 @@ pub struct CaptureDevice {
     pub address: Option<IpAddr>,
 }
 
-impl From<Device> for CaptureDevice {
-    fn from(device: Device) -> Self {
-        Self {
-            device,
-            address: None,
+impl From<DeviceTag> for CaptureTag {
+    fn from(tag: DeviceTag) -> Self {
+        match tag {
+            DeviceTag::One(device) => Self::One(CaptureDevice {
+                device,
+                address: None,
+            }),
+            DeviceTag::Prefix(tag) => Self::Prefix(tag),
         }
     }
 }
 
-impl FromStr for CaptureDevice {
+impl FromStr for CaptureTag {
     type Err = DeviceError;
 
-    /// Parses `NAME=MAC` or `NAME=IP`; the name may contain `=`.
+    /// Parses `NAME=MAC`, `NAME=PREFIX` or `NAME=IP`; the name may contain `=`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let address = text.rsplit_once('=').and_then(|(name, address)| {
             let address = address.trim().parse::<IpAddr>().ok()?;
             Some((name, address))
         });
         match address {
-            None => text.parse::<Device>().map(Self::from),
-            Some((name, address)) => Ok(Self {
+            None => text.parse::<DeviceTag>().map(Self::from),
+            Some((name, address)) => Ok(Self::One(CaptureDevice {
                 device: Device::without_mac(name)?,
                 address: Some(address),
-            }),
+            })),
         }
     }
 }
@@ -52,9 +73,11 @@ impl FromStr for CaptureDevice {
 pub struct ReplayPlan {
     /// The capture's file; `-` is standard input.
     pub capture: PathBuf,
-    /// Tagged devices, names and addresses unique, at most `MAX_DEVICES`; when there are none, every
-    /// device that sends is one.
+    /// Tagged devices, names and addresses unique, at most `MAX_DEVICES`; when there are neither
+    /// these nor prefixes, every device that sends is one.
     pub devices: Vec<CaptureDevice>,
+    /// Prefixes whose devices are tagged as they appear.
+    pub prefixes: Vec<PrefixTag>,
     /// Databases of places, in order of precedence.
     pub geo: Vec<PathBuf>,
     /// Whether the built-in database of places follows them.
@@ -66,19 +89,21 @@ pub struct ReplayPlan {
 }
 
 impl ReplayPlan {
-    /// Makes the plan of the command line's devices and of settings in which those of a
+    /// Makes the plan of the command line's tags and of settings in which those of a
     /// configuration file may be; the command line's win. What else is set is not for a replay.
     ///
     /// # Errors
     /// Those of devices.
     pub fn new(
         capture: PathBuf,
-        devices: Vec<CaptureDevice>,
+        tags: Vec<CaptureTag>,
         settings: Settings,
     ) -> Result<Self, PlanError> {
+        let (devices, prefixes) = united(tags, &settings)?;
         Ok(Self {
             capture,
-            devices: united(devices, settings.devices)?,
+            devices,
+            prefixes,
             geo: settings.geo,
             uses_builtin_geo: settings.builtin_geo.unwrap_or(true),
             format: settings.format.unwrap_or(&FORMATS[0]),
@@ -87,28 +112,35 @@ impl ReplayPlan {
     }
 }
 
-/// Returns the devices of both, those of the file first, but for the ones that the command line
-/// names anew.
+/// Returns the tags of both, those of the file first, but for the ones that the command line names
+/// anew.
 fn united(
-    devices: Vec<CaptureDevice>,
-    of_file: Vec<Device>,
-) -> Result<Vec<CaptureDevice>, PlanError> {
-    let names: HashSet<_> = devices
-        .iter()
-        .map(|tagged| tagged.device.name.clone())
-        .collect();
-    let others = of_file
-        .into_iter()
-        .filter(|device| !names.contains(&device.name))
-        .map(CaptureDevice::from);
-    let united: Vec<CaptureDevice> = others.chain(devices).collect();
-    if united.is_empty() {
-        return Ok(united);
+    tags: Vec<CaptureTag>,
+    file: &Settings,
+) -> Result<(Vec<CaptureDevice>, Vec<PrefixTag>), PlanError> {
+    let names: HashSet<_> = tags.iter().map(|tag| tag.name().to_owned()).collect();
+    let devices = file.devices.iter().cloned().map(DeviceTag::One);
+    let prefixes = file.prefixes.iter().cloned().map(DeviceTag::Prefix);
+    let of_file = devices.chain(prefixes).map(CaptureTag::from);
+    let others = of_file.filter(|tag| !names.contains(tag.name()));
+    let (mut devices, mut prefixes) = (Vec::new(), Vec::new());
+    for tag in others.chain(tags) {
+        match tag {
+            CaptureTag::One(device) => devices.push(device),
+            CaptureTag::Prefix(prefix) => prefixes.push(prefix),
+        }
     }
-    let list: Vec<Device> = united.iter().map(|tagged| tagged.device.clone()).collect();
-    check_devices(&list)?;
+    if !(devices.is_empty() && prefixes.is_empty()) {
+        check(&devices, &prefixes)?;
+    }
+    Ok((devices, prefixes))
+}
+
+fn check(tagged: &[CaptureDevice], prefixes: &[PrefixTag]) -> Result<(), PlanError> {
+    let devices: Vec<Device> = tagged.iter().map(|tagged| tagged.device.clone()).collect();
+    check_devices(&devices, prefixes)?;
     let mut addresses = HashMap::new();
-    for CaptureDevice { device, address } in &united {
+    for CaptureDevice { device, address } in tagged {
         let Some(address) = *address else { continue };
         if let Some(first) = addresses.insert(address, &device.name) {
             return Err(PlanError::SameAddress {
@@ -118,14 +150,14 @@ fn united(
             });
         }
     }
-    Ok(united)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn devices(texts: &[&str]) -> Vec<CaptureDevice> {
+    fn tags(texts: &[&str]) -> Vec<CaptureTag> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
@@ -136,28 +168,32 @@ mod tests {
             interfaces: vec!["br-lan".to_owned()],
             ..Settings::default()
         };
-        ReplayPlan::new("-".into(), devices(texts), settings)
+        ReplayPlan::new("-".into(), tags(texts), settings)
     }
 
     #[test]
     fn a_device_goes_by_a_mac_or_an_ip_address() {
-        let read = devices(&[
+        let texts = [
             "camera=2c:aa:8e:01:02:03",
             "a=b = 192.168.8.214",
             "phone=fd00::9",
-        ]);
+            "cam=2c:aa:8e:*",
+        ];
+        let plan = plan(&texts, &[]).unwrap();
+        assert_eq!(&*plan.prefixes[0].name, "cam");
+        let read = plan.devices;
         let by_address = |at: usize| (read[at].device.mac.is_some(), read[at].address);
         assert_eq!(by_address(0), (true, None));
         assert_eq!(&*read[1].device.name, "a=b");
         assert_eq!(by_address(1), (false, "192.168.8.214".parse().ok()));
         assert_eq!(by_address(2), (false, "fd00::9".parse().ok()));
-        let refused = |text: &str| text.parse::<CaptureDevice>().unwrap_err().to_string();
+        let refused = |text: &str| text.parse::<CaptureTag>().unwrap_err().to_string();
         assert!(refused("camera=192.168.8").contains("is not a MAC address"));
         assert!(refused(" =192.168.8.1").contains("not blank"));
     }
 
     #[test]
-    fn the_command_lines_devices_win_over_the_files() {
+    fn the_command_lines_tags_win_over_the_files() {
         let plan = plan(
             &["camera=192.168.8.214"],
             &["camera=2c:aa:8e:01:02:03", "plug=50:c7:bf:0a:0b:0c"],

@@ -11,6 +11,7 @@ use super::devices::Devices;
 use super::ledger::{Entry, Ledger};
 use super::link::{Link, link_of};
 use crate::capture::{Frame, LinkType};
+use crate::model::PrefixTag;
 use crate::names::{NameLimits, NameTable};
 use crate::observation::{DeviceId, PayloadSample, Segment};
 use crate::plan::CaptureDevice;
@@ -48,9 +49,9 @@ const MAX_LINK_TYPES: usize = 64;
 type Party = Option<(DeviceId, Direction)>;
 
 impl Counting {
-    pub(super) fn new(devices: &[CaptureDevice]) -> Self {
+    pub(super) fn new(devices: &[CaptureDevice], prefixes: &[PrefixTag]) -> Self {
         Self {
-            devices: Devices::new(devices),
+            devices: Devices::new(devices, prefixes),
             ledger: Ledger::new(),
             names: NameTable::new(NameLimits::default()),
             streams: StreamTable::new(STREAMS),

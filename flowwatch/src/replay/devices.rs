@@ -2,14 +2,14 @@
 //!
 //! Every table has a bound; what it turns away is counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use flowwatch_common::abi::mac_word;
 use foldhash::fast::RandomState;
 
 use super::link::Address;
-use crate::model::{Device, MacAddress};
+use crate::model::{Device, MacAddress, PrefixTag, TaggedDevices};
 use crate::observation::DeviceId;
 use crate::plan::CaptureDevice;
 
@@ -21,7 +21,7 @@ const MAX_ADDRESSES: usize = 1 << 16;
 /// The devices of a capture.
 #[derive(Debug)]
 pub(super) struct Devices {
-    list: Vec<Device>,
+    list: TaggedDevices,
     by_mac: HashMap<u64, DeviceId, RandomState>,
     /// Those that the user gave an IP address.
     by_address: HashMap<Address, DeviceId, RandomState>,
@@ -35,14 +35,16 @@ pub(super) struct Devices {
 }
 
 impl Devices {
-    /// Returns the tagged devices, or, where there are none, a list that each sender joins.
-    pub(super) fn new(tagged: &[CaptureDevice]) -> Self {
+    /// Returns the tagged devices, which those with a prefix join; or, where nothing is tagged, a
+    /// list that each sender joins.
+    pub(super) fn new(tagged: &[CaptureDevice], prefixes: &[PrefixTag]) -> Self {
+        let list: Vec<_> = tagged.iter().map(|it| it.device.clone()).collect();
         let mut devices = Self {
-            list: tagged.iter().map(|it| it.device.clone()).collect(),
+            list: TaggedDevices::new(&list, prefixes),
             by_mac: HashMap::default(),
             by_address: HashMap::default(),
             learned: HashMap::default(),
-            adopts: tagged.is_empty(),
+            adopts: tagged.is_empty() && prefixes.is_empty(),
             most: MAX_DEVICES,
             turned_away: 0,
             addresses_turned_away: 0,
@@ -64,7 +66,7 @@ impl Devices {
     pub(super) fn with_mac(&mut self, mac: u64) -> Option<DeviceId> {
         match self.by_mac.get(&mac) {
             Some(id) => Some(*id),
-            None if self.adopts => self.adopt(mac),
+            None if self.adopts || self.list.may_appear() => self.adopt(mac),
             None => None,
         }
     }
@@ -73,13 +75,21 @@ impl Devices {
     fn adopt(&mut self, mac: u64) -> Option<DeviceId> {
         let [a, b, c, d, e, f, ..] = mac.to_le_bytes();
         let address = MacAddress::new([a, b, c, d, e, f]).ok()?;
-        if self.list.len() >= self.most {
+        if !self.adopts && self.list.tag_of(address).is_none() {
+            return None;
+        }
+        let count = self.list.devices().len();
+        if count >= self.most {
             self.turned_away += 1;
             return None;
         }
-        let id = self.list.len() as DeviceId;
-        self.list
-            .push(Device::new(&address.to_string(), address).ok()?);
+        let id = count as DeviceId;
+        if self.adopts {
+            let device = Device::new(&address.to_string(), address).ok()?;
+            self.list.push(device);
+        } else {
+            self.list.appear(&BTreeMap::from([(id, address.octets())]));
+        }
         self.by_mac.insert(mac, id);
         Some(id)
     }
@@ -114,7 +124,7 @@ impl Devices {
 
     /// Returns the devices in the order of their numbers.
     pub(super) fn list(&self) -> &[Device] {
-        &self.list
+        self.list.devices()
     }
 
     /// Returns whether none is tagged.
@@ -159,6 +169,13 @@ fn address_of(address: IpAddr) -> Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{ReplayPlan, Settings};
+
+    fn tagged(texts: &[&str]) -> (Vec<CaptureDevice>, Vec<PrefixTag>) {
+        let tags = texts.iter().map(|text| text.parse().unwrap()).collect();
+        let plan = ReplayPlan::new("-".into(), tags, Settings::default()).unwrap();
+        (plan.devices, plan.prefixes)
+    }
 
     fn address(text: &str) -> Address {
         address_of(text.parse().unwrap())
@@ -166,7 +183,7 @@ mod tests {
 
     #[test]
     fn without_tags_every_unicast_address_is_a_device_up_to_the_bound() {
-        let mut devices = Devices::new(&[]);
+        let mut devices = Devices::new(&[], &[]);
         devices.most = 2;
         let mac = |last| mac_word([0x2c, 0xaa, 0x8e, 0, 0, last]);
         assert_eq!(devices.with_mac(mac(1)), Some(0));
@@ -183,8 +200,8 @@ mod tests {
 
     #[test]
     fn with_tags_nobody_else_is_a_device() {
-        let tags = ["camera=2c:aa:8e:00:00:01", "phone=fd00::9"].map(|tag| tag.parse().unwrap());
-        let mut devices = Devices::new(&tags);
+        let (tagged, _) = tagged(&["camera=2c:aa:8e:00:00:01", "phone=fd00::9"]);
+        let mut devices = Devices::new(&tagged, &[]);
         let mac = |last| mac_word([0x2c, 0xaa, 0x8e, 0, 0, last]);
         assert_eq!(devices.with_mac(mac(1)), Some(0));
         assert_eq!(devices.with_mac(mac(2)), None);
@@ -194,8 +211,21 @@ mod tests {
     }
 
     #[test]
+    fn devices_with_a_prefix_appear() {
+        let (tagged, prefixes) = tagged(&["camera=2c:aa:8e:00:00:01", "cam=2c:aa:8e:*"]);
+        let mut devices = Devices::new(&tagged, &prefixes);
+        assert_eq!(devices.with_mac(mac_word([2, 0, 0, 0, 0, 1])), None);
+        let mac = |last| mac_word([0x2c, 0xaa, 0x8e, 0, 0, last]);
+        assert_eq!(devices.with_mac(mac(9)), Some(1));
+        assert_eq!(devices.with_mac(mac(1)), Some(0));
+        assert_eq!(devices.with_mac(mac(9)), Some(1));
+        assert_eq!(&*devices.list()[1].name, "cam-00:00:09");
+        assert_eq!(devices.list().len(), 2);
+    }
+
+    #[test]
     fn an_address_is_its_first_senders_and_what_is_no_hosts_is_nobodys() {
-        let mut devices = Devices::new(&[]);
+        let mut devices = Devices::new(&[], &[]);
         for (text, device) in [
             ("192.0.2.1", 7),
             ("192.0.2.1", 8),

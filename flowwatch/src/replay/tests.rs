@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::plan::Settings;
 
 /// A UDP packet of 29 octets with 1 of payload, from 192.168.8.214:40000 to 52.79.197.188:10240.
 #[rustfmt::skip]
@@ -52,9 +53,10 @@ fn cooked(source: [u8; 6], packet: &[u8]) -> Vec<u8> {
 }
 
 fn counted(octets: &[u8], devices: &[&str]) -> (Snapshot, Result<(), ReadError>) {
-    let devices: Vec<_> = devices.iter().map(|text| text.parse().unwrap()).collect();
+    let tags = devices.iter().map(|text| text.parse().unwrap()).collect();
+    let plan = ReplayPlan::new("-".into(), tags, Settings::default()).unwrap();
     let mut capture = Capture::open(octets).unwrap();
-    let mut counting = Counting::new(&devices);
+    let mut counting = Counting::new(&plan.devices, &plan.prefixes);
     let outcome = count_all(&mut capture, &mut counting, &mut Progress::new(None));
     let meta = counting.meta();
     let databases = Databases::open(&[], false).unwrap();
@@ -119,7 +121,7 @@ fn names_and_times_are_the_captures() {
         .iter()
         .find(|flow| flow.remote_port == 10_240);
     let flow = flow.unwrap();
-    assert_eq!(flow.names(), [std::sync::Arc::from("gm.test")]);
+    assert_eq!(flow.names(), ["gm.test"]);
     assert_eq!(flow.first_seen, Timestamp::from_second(101).unwrap());
     assert_eq!(flow.last_seen, Timestamp::from_second(102).unwrap());
     let capture = snapshot.meta.capture.unwrap();
@@ -199,7 +201,7 @@ fn in_a_raw_capture_a_device_is_told_by_its_address() {
     }
     let capture = pcap(101, &packets, 0);
     let capture = Capture::open(&capture[..]).unwrap();
-    let error = refuse_unsupported(&capture, &Counting::new(&[])).unwrap_err();
+    let error = refuse_unsupported(&capture, &Counting::new(&[], &[])).unwrap_err();
     assert!(
         error.to_string().contains("--device camera=192.168.8.214"),
         "{error}"
@@ -224,6 +226,6 @@ fn packets_of_a_link_type_that_is_not_supported_are_counted_as_such() {
         ("USB", 1)
     );
     let capture = Capture::open(&capture[..]).unwrap();
-    let error = refuse_unsupported(&capture, &Counting::new(&[])).unwrap_err();
+    let error = refuse_unsupported(&capture, &Counting::new(&[], &[])).unwrap_err();
     assert!(error.to_string().contains("USB"), "{error}");
 }

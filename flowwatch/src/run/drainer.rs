@@ -65,8 +65,8 @@ impl Counting {
     fn take_up_found(&mut self) -> Result<(), DrainerError> {
         let found = self.found.read().map_err(DrainerError::Found)?;
         for device in self.devices.appear(&found) {
-            let (name, mac) = (&device.name, device.mac);
-            console::tell(&format!("`{name}` appeared, and is counted: {mac}"));
+            let name = &device.name;
+            console::tell(&format!("`{name}` appeared, and is counted"));
         }
         Ok(())
     }

@@ -168,7 +168,7 @@ pub struct DeviceResolving {
     /// The device's name.
     pub device: String,
     /// Its MAC address.
-    pub device_mac: MacAddress,
+    pub device_mac: Option<MacAddress>,
     /// Whom it asks, how, and what it was answered.
     #[serde(flatten)]
     pub resolving: Resolving,
