@@ -228,6 +228,13 @@ impl NameTable {
         }
     }
 
+    /// Returns what the device was told of the remote, or said itself, in no order.
+    #[must_use]
+    pub fn bindings_of(&self, device: DeviceId, remote: IpAddr) -> Vec<Arc<Binding>> {
+        let held = self.bindings.of(device, remote).iter();
+        held.map(|held| Arc::clone(&held.binding)).collect()
+    }
+
     /// Takes in the resolvers that the network gave the device, by whatever way that was learnt.
     pub fn offer(&mut self, device: DeviceId, resolvers: &[IpAddr]) {
         self.lookups.offer(device, resolvers);
@@ -265,6 +272,7 @@ mod tests {
 
     use super::dns::tests::answer;
     use super::*;
+    use crate::observation::Segment;
 
     const A: u16 = 1;
     const CNAME: u16 = 5;
@@ -340,6 +348,179 @@ mod tests {
         );
         assert_eq!(*binding.chain, [Arc::from("cdn.test")]);
         assert_eq!(binding.ttl, 300);
+    }
+
+    /// What the device said or was told of the address at a second; what it said itself, of `port`.
+    fn claimed(table: &mut NameTable, (source, name): (NameSource, &str), port: u16, seconds: u64) {
+        let is_said = source.is_own() || source == NameSource::Ech;
+        let claim = Claim {
+            address: CDN.parse().unwrap(),
+            name: name.into(),
+            source,
+            service: is_said.then_some(Service { protocol: 6, port }),
+            chain: Arc::default(),
+            ttl: 300,
+        };
+        table.bindings.hold(0, claim, at(seconds));
+    }
+
+    /// Compares the names of a flow to port 443 at these seconds, each with its source.
+    fn check_flow(
+        claims: &[(NameSource, &str, u16, u64)],
+        (first, last): (u64, u64),
+        expected: &[(NameSource, &str)],
+    ) {
+        let mut table = NameTable::default();
+        for &(source, name, port, seconds) in claims {
+            claimed(&mut table, (source, name), port, seconds);
+        }
+        let naming = table.naming_of(&Contact {
+            device: 0,
+            remote: CDN.parse().unwrap(),
+            service: Service {
+                protocol: 6,
+                port: 443,
+            },
+            first_seen: at(first),
+            last_seen: at(last),
+        });
+        let candidates = naming.candidates.iter();
+        let named: Vec<_> = candidates
+            .map(|candidate| (candidate.binding.source, &*candidate.binding.name))
+            .collect();
+        assert_eq!(named, expected);
+        assert_eq!(naming.source(), expected.first().map(|(source, _)| *source));
+    }
+
+    #[test]
+    fn what_a_device_says_on_the_connection_comes_before_what_it_was_told() {
+        use NameSource::{Dns, Http, Quic, Sni};
+        for own in [Sni, Quic, Http] {
+            check_flow(
+                &[(own, "own.test", 443, 10), (Dns, "newer.test", 0, 20)],
+                (10, 30),
+                &[(own, "own.test"), (Dns, "newer.test")],
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_device_says_names_its_own_service_alone() {
+        use NameSource::{Dns, Sni};
+        check_flow(
+            &[(Sni, "other.test", 8443, 10), (Dns, "told.test", 0, 5)],
+            (10, 30),
+            &[(Dns, "told.test")],
+        );
+    }
+
+    #[test]
+    fn two_names_of_one_service_are_both_shown_the_newer_first() {
+        use NameSource::{Quic, Sni};
+        check_flow(
+            &[(Sni, "a.test", 443, 10), (Quic, "b.test", 443, 20)],
+            (10, 30),
+            &[(Quic, "b.test"), (Sni, "a.test")],
+        );
+    }
+
+    #[test]
+    fn what_a_device_said_holds_until_it_says_something_newer() {
+        use NameSource::Sni;
+        let said = [(Sni, "a.test", 443, 10), (Sni, "b.test", 443, 1000)];
+        // A flow's later window, whose connection spoke long ago.
+        check_flow(&said, (900, 990), &[(Sni, "a.test")]);
+        check_flow(&said, (90_000, 90_001), &[(Sni, "b.test")]);
+        check_flow(&said, (1, 9), &[]);
+        check_flow(&said, (900, 1000), &[(Sni, "b.test"), (Sni, "a.test")]);
+    }
+
+    #[test]
+    fn a_cover_comes_after_what_was_told_and_is_left_out_when_it_is_the_same() {
+        use NameSource::{Dns, Ech};
+        check_flow(
+            &[(Ech, "cover.test", 443, 10), (Dns, "told.test", 0, 5)],
+            (10, 30),
+            &[(Dns, "told.test"), (Ech, "cover.test")],
+        );
+        check_flow(
+            &[(Ech, "told.test", 443, 10), (Dns, "told.test", 0, 5)],
+            (10, 30),
+            &[(Dns, "told.test")],
+        );
+        check_flow(
+            &[(Ech, "cover.test", 443, 10)],
+            (10, 30),
+            &[(Ech, "cover.test")],
+        );
+    }
+
+    #[test]
+    fn whether_a_name_was_asked_for_is_told_with_it() {
+        let mut table = NameTable::default();
+        told(&mut table, 0, "told.test", 0);
+        claimed(&mut table, (NameSource::Sni, "never.test"), 443, 1);
+        let first = naming(&table, 0, 1);
+        let asked: Vec<_> = first
+            .candidates
+            .iter()
+            .map(|candidate| (&*candidate.binding.name, candidate.asked))
+            .collect();
+        let expected = [("never.test", Some(false)), ("told.test", Some(true))];
+        assert_eq!(asked, expected);
+        assert_eq!(first.is_asked(), Some(false));
+        claimed(&mut table, (NameSource::Sni, "told.test"), 443, 2);
+        let second = naming(&table, 0, 2);
+        assert_eq!(second.names(), ["told.test"]);
+        let sources = second.candidates.iter().map(|one| one.binding.source);
+        assert!(sources.eq([NameSource::Sni, NameSource::Dns]));
+        assert_eq!(second.is_asked(), Some(true));
+    }
+
+    #[test]
+    fn a_truncated_answer_names_and_its_retry_over_tcp_renews() {
+        let mut table = NameTable::default();
+        let whole = answer("a.test", &[("a.test", A, CDN), ("a.test", A, "192.0.2.1")]);
+        let mut truncated = answer("a.test", &[("a.test", A, CDN)]).payload.to_vec();
+        truncated[2] |= 2;
+        table.observe(&PayloadSample {
+            wire_length: truncated.len() as u32,
+            payload: truncated.into(),
+            ..whole.clone()
+        });
+        assert_eq!(names(&table, 0, 0), ["a.test"]);
+        let stream = [
+            &(whole.payload.len() as u16).to_be_bytes()[..],
+            &whole.payload,
+        ]
+        .concat();
+        table.observe(&PayloadSample {
+            protocol: 6,
+            at: at(1),
+            segment: Some(Segment {
+                stream_start: 1,
+                sequence: 1,
+            }),
+            wire_length: stream.len() as u32,
+            payload: stream.into(),
+            ..whole
+        });
+        let NameCounters {
+            samples,
+            understood,
+            cut,
+            bindings,
+            ..
+        } = table.counters();
+        assert_eq!((samples, understood, cut, bindings), (2, 1, 1, 2));
+        let binding = &naming(&table, 0, 1).candidates[0].binding;
+        assert_eq!((binding.first_told, binding.last_told), (at(0), at(1)));
+        let expected = Answers {
+            answered: 1,
+            truncated: 1,
+            ..Answers::default()
+        };
+        assert_eq!(table.lookups().answers(0), expected);
     }
 
     #[test]

@@ -245,3 +245,214 @@ fn answers(names: &NameTable, device: DeviceId, key: (IpAddr, Transport)) -> Opt
     let answers = names.lookups().answers_of(device, key);
     transport.is_plain().then(|| answers.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::super::dns::tests::answer;
+    use super::super::reading::Claim;
+    use super::super::{Service, bindings::Binding, naming::Candidate};
+    use super::*;
+    use crate::observation::PayloadSample;
+
+    const CAMERA: DeviceId = 0;
+    const GATEWAY: &str = "192.168.8.1";
+    const GOOGLE: &str = "8.8.8.8";
+    /// An address of a content network's.
+    const SHARED: &str = "104.16.248.249";
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn named(names: &[(NameSource, &str)]) -> Naming {
+        let candidate = |(source, name): &(NameSource, &str)| {
+            let claim = Claim {
+                address: address(SHARED),
+                name: (*name).into(),
+                source: *source,
+                service: None,
+                chain: Arc::default(),
+                ttl: 300,
+            };
+            Candidate {
+                binding: Arc::new(Binding::of(claim, Timestamp::UNIX_EPOCH)),
+                asked: None,
+                offer: None,
+            }
+        };
+        Naming {
+            candidates: names.iter().map(candidate).collect(),
+        }
+    }
+
+    /// Returns what is said of the camera after a flow of 100 octets to each of these.
+    fn resolving(names: &NameTable, flows: &[(&str, u8, u16)], naming: &Naming) -> Resolving {
+        let mut uses = Uses::new(names);
+        for (remote, protocol, port) in flows {
+            let remote = address(remote);
+            let is_private = matches!(remote, IpAddr::V4(address) if address.is_private());
+            uses.add(&Use {
+                contact: Contact {
+                    device: CAMERA,
+                    remote,
+                    service: Service {
+                        protocol: *protocol,
+                        port: *port,
+                    },
+                    first_seen: Timestamp::UNIX_EPOCH,
+                    last_seen: Timestamp::UNIX_EPOCH,
+                },
+                naming,
+                is_on_internet: !is_private,
+                up: Traffic {
+                    packets: 1,
+                    octets: 100,
+                },
+                down: Traffic::default(),
+            });
+        }
+        uses.of(CAMERA)
+    }
+
+    /// Compares one flow's resolver, as transport and name; nothing when it is to none.
+    fn check(flow: (&str, u8, u16), naming: &Naming, expected: Option<(Transport, Option<&str>)>) {
+        let resolving = resolving(&NameTable::default(), &[flow], naming);
+        let found = resolving.resolvers.first();
+        let found = found.map(|resolver| (resolver.transport, resolver.name.as_deref()));
+        assert_eq!(found, expected, "{flow:?}");
+    }
+
+    #[test]
+    fn dns_is_known_by_its_ports() {
+        let nameless = Naming::default();
+        check((GATEWAY, UDP, 53), &nameless, Some((Transport::Udp, None)));
+        check((GATEWAY, TCP, 53), &nameless, Some((Transport::Tcp, None)));
+        let google = Some("dns.google");
+        check(
+            (GOOGLE, TCP, 853),
+            &nameless,
+            Some((Transport::Dot, google)),
+        );
+        check(
+            (GOOGLE, UDP, 853),
+            &nameless,
+            Some((Transport::Doq, google)),
+        );
+        check((GATEWAY, UDP, 5353), &nameless, None);
+        check(("224.0.0.251", UDP, 53), &nameless, None);
+        check((GATEWAY, TCP, 443), &nameless, None);
+    }
+
+    #[test]
+    fn dns_over_https_is_known_by_address_or_by_name() {
+        let doh = |name| Some((Transport::Doh, Some(name)));
+        check((GOOGLE, TCP, 443), &Naming::default(), doh("dns.google"));
+        check((GOOGLE, UDP, 443), &Naming::default(), doh("dns.google"));
+        check((GOOGLE, TCP, 80), &Naming::default(), None);
+        let mozilla = "mozilla.cloudflare-dns.com";
+        for source in [NameSource::Sni, NameSource::Quic, NameSource::Dns] {
+            check(
+                (SHARED, TCP, 443),
+                &named(&[(source, mozilla)]),
+                doh(mozilla),
+            );
+        }
+        check((SHARED, TCP, 443), &Naming::default(), None);
+        check(
+            (SHARED, TCP, 443),
+            &named(&[(NameSource::Ech, mozilla)]),
+            None,
+        );
+    }
+
+    #[test]
+    fn a_connection_that_says_another_name_is_not_to_the_resolver_beside_it() {
+        let both = named(&[
+            (NameSource::Sni, "shop.example"),
+            (NameSource::Dns, "mozilla.cloudflare-dns.com"),
+        ]);
+        check((SHARED, TCP, 443), &both, None);
+    }
+
+    #[test]
+    fn what_the_network_gave_is_told_from_what_it_did_not() {
+        let given = |offered: &[&str], resolver: &str| {
+            let mut names = NameTable::default();
+            let offered: Vec<_> = offered.iter().map(|text| address(text)).collect();
+            names.offer(CAMERA, &offered);
+            let flow = (resolver, UDP, 53);
+            resolving(&names, &[flow], &Naming::default()).resolvers[0].given
+        };
+        assert_eq!(given(&[GATEWAY], GATEWAY), Some(true));
+        assert_eq!(given(&[GOOGLE], GOOGLE), Some(true));
+        assert_eq!(given(&[GATEWAY], GOOGLE), Some(false));
+        assert_eq!(given(&[], GOOGLE), None);
+        assert_eq!(given(&[], GATEWAY), None);
+        assert_eq!(given(&[GATEWAY], "192.168.8.2"), None);
+        // IPv6's may come from router advertisements.
+        assert_eq!(given(&[GATEWAY], "2001:4860:4860::8888"), None);
+    }
+
+    #[test]
+    fn traffic_and_answers_are_summed_for_each_resolver() {
+        let mut names = NameTable::default();
+        let answered = answer("a.test", &[("a.test", 1, "192.0.2.1")]);
+        let negative = answer("gone.test", &[]);
+        for sample in [&answered, &negative, &negative] {
+            names.observe(sample);
+        }
+        names.observe(&PayloadSample {
+            remote: address(GOOGLE),
+            ..answered.clone()
+        });
+        let flows = [
+            (GATEWAY, UDP, 53),
+            (GATEWAY, UDP, 53),
+            (GOOGLE, UDP, 53),
+            (GOOGLE, TCP, 853),
+        ];
+        let resolving = resolving(&names, &flows, &Naming::default());
+        let told: Vec<_> = resolving
+            .resolvers
+            .iter()
+            .map(|resolver| {
+                let answers = resolver.answers.map(|one| (one.answered, one.negative));
+                (resolver.address, resolver.up.octets, answers)
+            })
+            .collect();
+        let expected = [
+            (address(GATEWAY), 200, Some((3, 2))),
+            (address(GOOGLE), 100, Some((1, 0))),
+            (address(GOOGLE), 100, None),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(
+            (resolving.answers.answered, resolving.answers.negative),
+            (4, 2)
+        );
+        assert_eq!(resolving.unresolved, ["gone.test"]);
+    }
+
+    #[test]
+    fn a_scan_is_bounded_and_its_rest_counted() {
+        let flows: Vec<_> = (0..MAX_SUMMED + 7)
+            .map(|number| format!("10.0.{}.{}", number / 256, number % 256))
+            .collect();
+        let flows: Vec<_> = flows.iter().map(|remote| (&**remote, UDP, 53)).collect();
+        let resolving = resolving(&NameTable::default(), &flows, &Naming::default());
+        assert_eq!(resolving.resolvers.len(), MAX_RESOLVERS);
+        let expected = (MAX_SUMMED + 7 - MAX_RESOLVERS) as u64;
+        assert_eq!(resolving.resolvers_not_shown, expected);
+    }
+
+    #[test]
+    fn a_device_that_resolves_nothing_has_no_figures() {
+        let names = NameTable::default();
+        let flow = ("192.0.2.1", TCP, 80);
+        assert!(resolving(&names, &[flow], &Naming::default()).is_none());
+    }
+}
