@@ -19,7 +19,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use flowwatch_common::abi::Direction;
-use flowwatch_common::wire::dns::{DnsError, Message, Record, RecordData};
+use flowwatch_common::wire::dns::{DnsError, Message, Record, RecordData, ServiceBinding};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 
@@ -52,11 +52,32 @@ fn read_message(octets: &[u8]) -> Result<HashSet<IpAddr>, DnsError> {
                 let texts = [owner.to_string(), target.to_string()];
                 assert_eq!(owner == target, texts[0].eq_ignore_ascii_case(&texts[1]));
             }
+            RecordData::Service(binding) => addresses.extend(read_service(&binding)),
             RecordData::Opt(_) | RecordData::Other(_) => {}
         }
     }
     assert!(count <= octets.len() / 11);
     Ok(addresses)
+}
+
+/// Reads all that a service binding has; returns the addresses that it hints at.
+fn read_service(binding: &ServiceBinding<'_>) -> Vec<IpAddr> {
+    check_text(&binding.target.to_string());
+    let keys: Vec<_> = binding
+        .parameters()
+        .map(|parameter| parameter.key)
+        .collect();
+    assert!(keys.is_sorted_by(|former, key| former < key));
+    assert!(binding.alpn().all(|protocol| !protocol.is_empty()));
+    let hints = binding.ipv4_hints().map(IpAddr::V4);
+    let hints = hints.chain(
+        binding
+            .ipv6_hints()
+            .map(|hint| IpAddr::V6(hint).to_canonical()),
+    );
+    let hints: Vec<_> = hints.collect();
+    assert!(hints.is_empty() || !binding.is_alias());
+    hints
 }
 
 /// A name's text is visible ASCII; its at most 250 octets take at most four characters each.
@@ -94,9 +115,10 @@ fn observe_sample(octets: &[u8], addresses: &HashSet<IpAddr>) {
             first_seen: at,
             last_seen: at,
         });
-        naming.names.iter().for_each(|name| check_text(name));
-        assert!(naming.names.len() <= 1);
-        !naming.names.is_empty()
+        let names = naming.names();
+        names.iter().for_each(|name| check_text(name));
+        assert!(names.len() <= 1);
+        !names.is_empty()
     });
     let named = named.count() as u64;
     let counters = table.counters();
