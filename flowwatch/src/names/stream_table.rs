@@ -21,8 +21,9 @@ pub(super) struct StreamLimits {
 }
 
 impl Default for StreamLimits {
-    /// 8 MiB: a thousand streams at least, each as long as can be, or some 20,000 that have told
-    /// their name. Half a minute sees a lost segment sent again several times (RFC 6298 §5).
+    /// 8 MiB: some 4,000 streams that wait for the second segment of a `ClientHello`, 200 that are as
+    /// long as can be, or 25,000 that have told their name. Half a minute sees a lost segment sent
+    /// again several times (RFC 6298 §5).
     fn default() -> Self {
         Self {
             memory: 8 << 20,

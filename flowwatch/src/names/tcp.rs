@@ -147,7 +147,7 @@ mod tests {
 
     use super::super::tls::tests::{extension, hello, hello_with, records, server_name};
     use super::*;
-    use crate::names::{NameSource, Service};
+    use crate::names::{Contact, NameSource, NameTable, Service};
 
     /// Where the streams start: they go over the end of the sequence numbers.
     const START: u32 = u32::MAX - 700;
@@ -518,6 +518,28 @@ mod tests {
     }
 
     #[test]
+    fn the_table_names_the_service_that_was_connected_to() {
+        let mut table = NameTable::default();
+        table.observe(&segment(0, &modern_hello()));
+        let names = |port: u16| {
+            let naming = table.naming_of(&Contact {
+                device: 0,
+                remote: [192, 0, 2, 1].into(),
+                service: Service {
+                    protocol: TCP,
+                    port,
+                },
+                first_seen: Timestamp::UNIX_EPOCH,
+                last_seen: Timestamp::UNIX_EPOCH,
+            });
+            (naming.source, naming.names)
+        };
+        let name: std::sync::Arc<str> = "api.wyzecam.com".into();
+        assert_eq!(names(8443), (Some(NameSource::Sni), vec![name]));
+        assert_eq!(names(443), (None, vec![]));
+    }
+
+    #[test]
     fn a_name_may_hide_another() {
         let outer = [server_name(b"outer.test"), extension(0xfe0d, b"\x00")];
         let octets = records(&hello_with(&outer), 1 << 14);
@@ -526,6 +548,5 @@ mod tests {
             &[Outcome::Understood],
             &["ech outer.test"],
         );
-        assert_eq!(NameSource::Ech.name(), "ech");
     }
 }
