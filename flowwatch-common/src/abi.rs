@@ -342,6 +342,7 @@ const _: () = {
 )]
 mod plain_data {
     use super::{DeviceCounters, FlowCounters, FlowKey, SampleCounters};
+    use crate::census::{CensusCounters, SightingCounter, SightingKey};
     use crate::prefix::PrefixRules;
 
     // SAFETY: C layout, integers only, no padding (the size assertions above).
@@ -354,4 +355,10 @@ mod plain_data {
     unsafe impl aya::Pod for SampleCounters {}
     // SAFETY: as above; its size is asserted beside it.
     unsafe impl aya::Pod for PrefixRules {}
+    // SAFETY: likewise.
+    unsafe impl aya::Pod for SightingKey {}
+    // SAFETY: likewise.
+    unsafe impl aya::Pod for SightingCounter {}
+    // SAFETY: likewise.
+    unsafe impl aya::Pod for CensusCounters {}
 }

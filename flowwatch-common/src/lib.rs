@@ -9,6 +9,7 @@ extern crate std;
 
 pub mod abi;
 pub mod bytes;
+pub mod census;
 pub mod parse;
 pub mod prefix;
 pub mod sample_rules;

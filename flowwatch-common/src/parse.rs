@@ -10,6 +10,13 @@ use crate::wire::{ethernet, ip_protocol, ipv4, ipv6, pppoe, transport, vlan};
 /// `::ffff:0:0/96`, in which the key holds IPv4 addresses, in network byte order.
 const MAPPED: u32 = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
 
+/// Returns an IPv4 address as a key holds it.
+#[inline]
+#[must_use]
+pub const fn mapped(address: u32) -> [u32; 4] {
+    [0, 0, MAPPED, address]
+}
+
 /// What the hook knows of a frame besides its octets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameInfo {

@@ -15,6 +15,7 @@
 )]
 
 mod account;
+mod census;
 mod clock;
 mod device;
 mod found;
@@ -55,6 +56,13 @@ pub fn flowwatch_ingress(ctx: TcContext) -> i32 {
 #[classifier]
 pub fn flowwatch_egress(ctx: TcContext) -> i32 {
     tc::count::<true>(&ctx);
+    TC_ACT_UNSPEC
+}
+
+/// Takes a census of the senders; attached by `flowwatch devices` alone.
+#[classifier]
+pub fn flowwatch_census(ctx: TcContext) -> i32 {
+    census::take(&ctx);
     TC_ACT_UNSPEC
 }
 

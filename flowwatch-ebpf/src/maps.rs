@@ -7,6 +7,7 @@ use aya_ebpf::Global;
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, PerCpuHashMap, RingBuf, Stack};
 use aya_ebpf::macros::btf_map;
 use flowwatch_common::abi::{DeviceCounters, FlowCounters, FlowKey, Sample, SampleCounters};
+use flowwatch_common::census::{CensusCounters, CensusFrame, SightingCounter, SightingKey};
 use flowwatch_common::prefix::PrefixRules;
 
 /// One epoch's flows. Preallocated: an insertion costs 0.4 µs, without preallocation 14 µs.
@@ -60,6 +61,18 @@ pub(crate) static SAMPLES: RingBuf<Sample, { 1 << 20 }> = RingBuf::new();
 /// What became of the payloads that matched a rule. Written here.
 #[btf_map]
 pub(crate) static SAMPLE_COUNTERS: PerCpuArray<SampleCounters, 1> = PerCpuArray::new();
+
+/// Who was seen on the LAN. Written here, when there is a census.
+#[btf_map]
+pub(crate) static SIGHTINGS: PerCpuHashMap<SightingKey, SightingCounter, 1> = PerCpuHashMap::new();
+
+/// Frames that carry names, when there is a census. Written here.
+#[btf_map]
+pub(crate) static CENSUS_FRAMES: RingBuf<CensusFrame, 4096> = RingBuf::new();
+
+/// What the census turned away. Written here.
+#[btf_map]
+pub(crate) static CENSUS_COUNTERS: PerCpuArray<CensusCounters, 1> = PerCpuArray::new();
 
 /// The kernel's tick counter, as `flowwatch_clock` last read it.
 #[btf_map]

@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod observation;
 pub mod streams;
 
+pub mod census;
 pub mod geo;
 pub mod names;
 pub mod oui;

@@ -7,6 +7,7 @@
 //! [`PacketBytes`]: crate::bytes::PacketBytes
 //! [`Reason`]: crate::abi::Reason
 
+pub mod arp;
 pub mod beginning;
 pub mod dhcp;
 pub mod dhcpv6;

@@ -22,6 +22,10 @@ pub enum Value<'record> {
     Time(Timestamp),
     /// An IP address; IPv6 is written as RFC 5952 has it.
     Address(IpAddr),
+    /// Several, joined with `|` in text.
+    Addresses(&'record [IpAddr]),
+    /// Yes or no: `true` or `false`.
+    Flag(bool),
 }
 
 impl<'record> Value<'record> {
@@ -43,6 +47,11 @@ impl<'record> Value<'record> {
             Self::Number(number) => Cow::Owned(number.to_string()),
             Self::Time(time) => Cow::Owned(format!("{time:.TIME_DECIMALS$}")),
             Self::Address(address) => Cow::Owned(address.to_string()),
+            Self::Addresses(addresses) => {
+                let texts: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+                Cow::Owned(texts.join("|"))
+            }
+            Self::Flag(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
         }
     }
 }
@@ -55,6 +64,8 @@ impl serde::Serialize for Value<'_> {
             Self::Number(number) => serializer.serialize_u64(*number),
             Self::Time(time) => serializer.collect_str(&format_args!("{time:.TIME_DECIMALS$}")),
             Self::Address(address) => serializer.collect_str(address),
+            Self::Addresses(addresses) => serializer.collect_seq(*addresses),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
         }
     }
 }
