@@ -184,7 +184,7 @@ impl Entry {
         let tag = tags
             .devices()
             .iter()
-            .find(|device| device.mac == mac)
+            .find(|device| device.mac == Some(mac))
             .map(|device| device.name.to_string());
         let by_prefix = || tags.tag_of(mac).map(|tag| tag.name_of(mac));
         let [v4, v6] = self.addresses.map(Vec::from_iter);

@@ -532,11 +532,11 @@ mod tests {
                 first_seen: Timestamp::UNIX_EPOCH,
                 last_seen: Timestamp::UNIX_EPOCH,
             });
-            (naming.source, naming.names)
+            (naming.source(), naming.names().concat())
         };
-        let name: std::sync::Arc<str> = "api.wyzecam.com".into();
-        assert_eq!(names(8443), (Some(NameSource::Sni), vec![name]));
-        assert_eq!(names(443), (None, vec![]));
+        let expected = (Some(NameSource::Sni), "api.wyzecam.com".to_owned());
+        assert_eq!(names(8443), expected);
+        assert_eq!(names(443), (None, String::new()));
     }
 
     #[test]
