@@ -2,12 +2,10 @@
 //!
 //! Names are a stranger's: texts are kept as they were sent, up to a bound, and escaped by formats.
 
-use std::net::IpAddr;
-
 use flowwatch_common::abi::Direction;
 use flowwatch_common::census::MDNS_PORT;
 use flowwatch_common::parse::{FrameInfo, Packet, parse_packet};
-use flowwatch_common::wire::dns::{self, RecordData};
+use flowwatch_common::wire::dns;
 use flowwatch_common::wire::transport::UDP_HEADER_LENGTH;
 use flowwatch_common::wire::{dhcp, dhcpv6, ethernet};
 
@@ -119,11 +117,8 @@ fn in_mdns(payload: &[u8], packet: &Packet) -> Option<Hostname> {
     }
     let from = packet.key(0).remote_address();
     let records = message.records().ok()?.map_while(Result::ok);
-    let own = records.take(MAX_RECORDS).find(|record| match record.data {
-        RecordData::A(address) => IpAddr::V4(address) == from,
-        RecordData::Aaaa(address) => IpAddr::V6(address) == from,
-        _ => false,
-    })?;
+    let mut records = records.take(MAX_RECORDS);
+    let own = records.find(|record| record.multicast_address() == Some(from))?;
     let name = own.owner.to_string();
     let is_local = name.len() > 6 && name.is_char_boundary(name.len() - 6);
     let name = match is_local.then(|| name.split_at(name.len() - 6)) {
