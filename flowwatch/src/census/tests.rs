@@ -92,9 +92,9 @@ fn hostnames_are_those_of_the_best_source_and_the_newest() {
     lan.hear(&udp(CAMERA, address, (5353, 5353), &responder), 1);
     let by_mdns = lan.0.devices.values().next().unwrap().hostname.clone();
     assert_eq!(by_mdns.unwrap().text, "Kitchen");
-    let full = dhcp(CAMERA, b"\x51\x0c\x00\x00\x00cam.home.x\xff");
+    let full = dhcp(CAMERA, b"\x51\x0d\x00\x00\x00cam.home.x\xff");
     lan.hear(&udp(CAMERA, [0; 4], (68, 67), &full), 2);
-    let request = dhcp(CAMERA, b"\x51\x0c\x00\x00\x00cam.home.x\x0c\x04cam\x00\xff");
+    let request = dhcp(CAMERA, b"\x51\x0d\x00\x00\x00cam.home.x\x0c\x04cam\x00\xff");
     lan.hear(&udp(CAMERA, [0; 4], (68, 67), &request), 2);
     lan.hear(&udp(CAMERA, address, (5353, 5353), &responder), 3);
     assert_eq!(hostname(&lan.list(&[])[0]), Some(("cam", "dhcp")));
