@@ -7,6 +7,7 @@
 use core::net::{IpAddr, Ipv6Addr};
 
 use crate::bytes::PacketBytes as _;
+use crate::sampling::attention::Attention;
 
 /// Which way a packet went, as the device sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -159,9 +160,9 @@ pub struct FlowCounters {
     pub up: TrafficCounter,
     /// Remote to device.
     pub down: TrafficCounter,
-    /// The kernel's tick counter (jiffies) at the first packet; 0 where this CPU saw none.
-    pub first_tick: u64,
-    /// The same at the last packet.
+    /// The first tick, and the attention that the flow gets.
+    pub attention: Attention,
+    /// The kernel's tick counter (jiffies) at the last packet.
     pub last_tick: u64,
 }
 
@@ -177,7 +178,7 @@ impl FlowCounters {
         Some(Self {
             up: traffic(0)?,
             down: traffic(16)?,
-            first_tick: word(32)?,
+            attention: Attention::from_word(word(32)?),
             last_tick: word(40)?,
         })
     }
@@ -231,7 +232,7 @@ pub struct SampleHeader {
     pub key: FlowKey,
     /// The kernel's tick counter (jiffies) when the packet passed.
     pub tick: u64,
-    /// The transport payload's octets on the wire.
+    /// Octets on the wire of the datagram's payload, or of this piece of a stream.
     pub wire_length: u32,
     /// The octets of it that follow this header.
     pub sampled_length: u32,
@@ -239,6 +240,10 @@ pub struct SampleHeader {
     pub local_port: u16,
     /// 0 up, 1 down.
     pub direction: u16,
+    /// Of TCP: the sequence number of the stream's first octet. Else 0.
+    pub stream_start: u32,
+    /// Of TCP: the sequence number of the first octet sampled. Else 0.
+    pub sequence: u32,
     /// Zero.
     pub reserved: u32,
 }
@@ -256,7 +261,9 @@ impl SampleHeader {
             sampled_length: word(36)?,
             local_port: half(40)?,
             direction: half(42)?,
-            reserved: word(44)?,
+            stream_start: word(44)?,
+            sequence: word(48)?,
+            reserved: word(52)?,
         })
     }
 }
@@ -281,6 +288,11 @@ pub struct SampleCounters {
     pub no_room: u64,
     /// The kernel could not read its octets.
     pub unreadable: u64,
+    /// Packets whose payload, or a part of it, was left out for a limit's sake: its stream had given
+    /// as many samples as one may, or the packet was an aggregate of too many.
+    pub turned_away: u64,
+    /// Streams that the map of streams did not take up, so that only what they begin with is known.
+    pub streams_refused: u64,
 }
 
 /// Returns the key under which the self-test notes that a hook ran.
@@ -330,8 +342,8 @@ const _: () = {
     assert!(size_of::<FlowKey>() == 24);
     assert!(size_of::<FlowCounters>() == 48);
     assert!(size_of::<DeviceCounters>() == 64 + 16 * REASON_COUNT);
-    assert!(size_of::<SampleCounters>() == 24);
-    assert!(size_of::<SampleHeader>() == 48);
+    assert!(size_of::<SampleCounters>() == 40);
+    assert!(size_of::<SampleHeader>() == 56);
     assert!(size_of::<Sample>() == size_of::<SampleHeader>() + SAMPLE_PAYLOAD_MAX);
 };
 

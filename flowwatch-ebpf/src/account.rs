@@ -15,6 +15,7 @@ use flowwatch_common::abi::{
     device_counters_index,
 };
 use flowwatch_common::parse::{FrameInfo, Packet, WireTraffic, parse_packet, wire_traffic};
+use flowwatch_common::sampling::attention::Attention;
 use flowwatch_common::wire::{ethernet, vlan};
 
 use crate::device;
@@ -26,10 +27,10 @@ const TABLE_FULL: i32 = -7;
 
 /// What a first look at a frame came to.
 pub(crate) enum Look {
-    /// It is no device's.
-    Foreign,
-    /// It is a device's packet of this flow, and counted.
-    Counted(FlowKey, Packet),
+    /// It is counted, or no device's.
+    Done,
+    /// It is this device's and counted, and its payload may be of interest.
+    Attentive(u32),
     /// It is this device's, and its flow is not plain to see.
     Unclear(u32),
 }
@@ -41,22 +42,26 @@ pub(crate) type Parsed = (Packet, WireTraffic);
 #[inline(always)]
 pub(crate) fn first_look<F: Frame>(frame: &F, direction: Direction) -> Look {
     let Ok(header) = ethernet::parse(frame) else {
-        return Look::Foreign;
+        return Look::Done;
     };
     let Some(device) = device::number_of(address_of(&header, direction)) else {
-        return Look::Foreign;
+        return Look::Done;
     };
     let info = frame.info();
     let Some(ledger) = Ledger::open(device, direction, &info) else {
-        return Look::Foreign;
+        return Look::Done;
     };
     add_frame(&mut ledger.counters.seen, ledger.l2_octets);
     // The reason is not asked for here, so that it costs nothing to have several.
     match parse_packet(frame, &header, &info, direction) {
         Ok(packet) => {
             let key = packet.key(device);
-            ledger.enter(&key, wire_traffic(frame, &packet, &info));
-            Look::Counted(key, packet)
+            let traffic = wire_traffic(frame, &packet, &info);
+            if ledger.enter(&key, traffic, packet.may_open) {
+                Look::Attentive(device)
+            } else {
+                Look::Done
+            }
         }
         Err(_) => Look::Unclear(device),
     }
@@ -68,26 +73,38 @@ pub(crate) fn first_look<F: Frame>(frame: &F, direction: Direction) -> Look {
 /// The reason why it is in no flow.
 #[inline(always)]
 pub(crate) fn second_look<F: Frame>(frame: &F, direction: Direction) -> Result<Parsed, Reason> {
-    let header = ethernet::parse(frame)?;
-    let info = frame.info();
-    let packet = parse_packet(frame, &header, &info, direction)?;
-    Ok((packet, wire_traffic(frame, &packet, &info)))
+    let packet = packet_of(frame, direction)?;
+    Ok((packet, wire_traffic(frame, &packet, &frame.info())))
 }
 
-/// Counts a frame that was seen: into its flow, or under the reason why it is in none.
+/// Parses a frame that was seen, without what it was on the wire.
+///
+/// # Errors
+/// The reason why it is in no flow.
+#[inline(always)]
+pub(crate) fn packet_of<F: Frame>(frame: &F, direction: Direction) -> Result<Packet, Reason> {
+    let header = ethernet::parse(frame)?;
+    parse_packet(frame, &header, &frame.info(), direction)
+}
+
+/// Counts a frame that was seen: into its flow, or under the reason why it is in none. Returns
+/// whether its flow has attention.
 #[inline(always)]
 pub(crate) fn settle<F: Frame>(
     frame: &F,
     device: u32,
     direction: Direction,
     outcome: Result<Parsed, Reason>,
-) {
+) -> bool {
     let Some(ledger) = Ledger::open(device, direction, &frame.info()) else {
-        return;
+        return false;
     };
     match outcome {
-        Ok((packet, traffic)) => ledger.enter(&packet.key(device), traffic),
-        Err(reason) => add_unaccounted(ledger.counters, reason, ledger.l2_octets),
+        Ok((packet, traffic)) => ledger.enter(&packet.key(device), traffic, packet.may_open),
+        Err(reason) => {
+            add_unaccounted(ledger.counters, reason, ledger.l2_octets);
+            false
+        }
     }
 }
 
@@ -121,56 +138,75 @@ impl Ledger {
         })
     }
 
-    /// Counts a packet into its flow's entry in the active epoch.
+    /// Counts a packet into its flow's entry in the active epoch. Returns whether the flow has
+    /// attention.
     #[inline(always)]
-    fn enter(self, key: &FlowKey, traffic: WireTraffic) {
+    fn enter(self, key: &FlowKey, traffic: WireTraffic, may_open: bool) -> bool {
         let Some(flow) = EPOCH.get_value_ptr_mut(0, key) else {
-            enter_new(self.counters, key, &traffic, self.l2_octets, self.direction);
-            return;
+            let new = New {
+                traffic,
+                l2_octets: self.l2_octets,
+                direction: self.direction,
+                may_open,
+            };
+            return enter_new(self.counters, key, &new);
         };
         // SAFETY: as in `open`.
         let flow = unsafe { &mut *flow };
         let tick = jiffies();
         add_traffic(side(flow, self.direction), traffic);
-        if flow.first_tick == 0 {
-            // Another CPU made the entry.
-            flow.first_tick = tick;
-        }
         flow.last_tick = tick;
         add_in_flow(self.counters, traffic, self.l2_octets);
+        if flow.attention.is_calm(self.direction) && !may_open {
+            return false;
+        }
+        attend(flow, key.transport, self.direction, may_open);
+        true
     }
 }
 
-/// Counts a packet whose flow has no entry yet: makes the entry, or counts the packet into the
-/// device's overflow.
+/// Takes the flow's attention on by one packet. The first on this CPU is the entry's first here:
+/// another CPU made it.
 #[inline(never)]
-fn enter_new(
-    counters: &mut DeviceCounters,
-    key: &FlowKey,
-    traffic: &WireTraffic,
+fn attend(flow: &mut FlowCounters, transport: u32, direction: Direction, may_open: bool) {
+    let attention = flow.attention;
+    flow.attention = attention.after(flow.last_tick, transport, direction, may_open);
+}
+
+/// A packet whose flow has no entry yet.
+struct New {
+    traffic: WireTraffic,
     l2_octets: u64,
     direction: Direction,
-) {
-    match insert_flow(key, direction, *traffic) {
-        Ok(()) => add_in_flow(counters, *traffic, l2_octets),
+    may_open: bool,
+}
+
+/// Counts it: makes the entry, or counts the packet into the device's overflow. Returns whether the
+/// flow has attention.
+#[inline(never)]
+fn enter_new(counters: &mut DeviceCounters, key: &FlowKey, new: &New) -> bool {
+    let tick = jiffies();
+    let attention = Attention::default().after(tick, key.transport, new.direction, new.may_open);
+    match insert_flow(key, new, tick, attention) {
+        Ok(()) => add_in_flow(counters, new.traffic, new.l2_octets),
         Err(reason) => {
-            add_traffic(&mut counters.overflow, *traffic);
-            add_unaccounted(counters, reason, l2_octets);
+            add_traffic(&mut counters.overflow, new.traffic);
+            add_unaccounted(counters, reason, new.l2_octets);
         }
     }
+    new.may_open || !attention.is_calm(new.direction)
 }
 
 /// Makes the flow's entry. `BPF_ANY` is right for a per-CPU table: should another CPU make the
 /// same entry meanwhile, this writes only this CPU's value, in which nothing has been counted.
 #[inline(always)]
-fn insert_flow(key: &FlowKey, direction: Direction, traffic: WireTraffic) -> Result<(), Reason> {
-    let tick = jiffies();
+fn insert_flow(key: &FlowKey, new: &New, tick: u64, attention: Attention) -> Result<(), Reason> {
     let mut counters = FlowCounters {
-        first_tick: tick,
+        attention,
         last_tick: tick,
         ..FlowCounters::default()
     };
-    add_traffic(side(&mut counters, direction), traffic);
+    add_traffic(side(&mut counters, new.direction), new.traffic);
     let table = EPOCH.get(0).ok_or(Reason::FlowTableBusy)?;
     match table.insert(key, &counters, u64::from(BPF_ANY)) {
         Ok(()) => Ok(()),

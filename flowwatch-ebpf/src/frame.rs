@@ -4,12 +4,10 @@
     reason = "packet memory is reached by address; each read is bounded here"
 )]
 
-use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len};
+use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::{TcContext, XdpContext};
 use core::arch::asm;
-use core::mem::MaybeUninit;
 use flowwatch_common::bytes::PacketBytes;
 use flowwatch_common::parse::FrameInfo;
 
@@ -239,42 +237,9 @@ impl Frame for SkbFrame<'_> {
     }
 }
 
-/// A socket buffer's octets wherever they lie, copied out one by one: some drivers leave no more
-/// than the Ethernet header in the linear part.
-pub(crate) struct ScatteredSkbFrame<'a>(pub(crate) &'a TcContext);
-
-impl PacketBytes for ScatteredSkbFrame<'_> {
-    #[inline(always)]
-    fn octets<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let mut copy = MaybeUninit::<[u8; N]>::uninit();
-        // SAFETY: the helper writes N octets to a buffer of N octets, or fails.
-        let status = unsafe {
-            bpf_skb_load_bytes(
-                self.0.as_ptr(),
-                offset as u32,
-                copy.as_mut_ptr().cast(),
-                N as u32,
-            )
-        };
-        // SAFETY: on success all N octets are written.
-        if status == 0 {
-            Some(unsafe { copy.assume_init() })
-        } else {
-            None
-        }
-    }
-}
-
-impl Frame for ScatteredSkbFrame<'_> {
-    #[inline(always)]
-    fn info(&self) -> FrameInfo {
-        skb_info(self.0)
-    }
-}
-
 /// Returns what the socket buffer says of its frame.
 #[inline(always)]
-fn skb_info(ctx: &TcContext) -> FrameInfo {
+pub(crate) fn skb_info(ctx: &TcContext) -> FrameInfo {
     // SAFETY: the context is the one that the kernel passed; these fields are readable in tc.
     let (tags_taken, segment_size) =
         unsafe { ((*ctx.skb.skb).vlan_present, (*ctx.skb.skb).gso_size) };

@@ -25,6 +25,7 @@ mod maps;
 mod sample;
 mod self_test;
 mod tc;
+mod whole_frame;
 mod xdp;
 
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action::XDP_PASS};

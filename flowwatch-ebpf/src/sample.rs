@@ -1,69 +1,89 @@
 //! The payload samples: octets that may carry names, on their way to user space.
+//!
+//! Out of the way of most packets: a frame of a flow that has attention is parsed once more, so that
+//! the others need not keep anything for it. Each step is a function of its own, whose frame is gone
+//! before the next one's: a chain of calls has 512 octets of stack.
 #![expect(
     unsafe_code,
-    reason = "ring memory is reached by address; each write is bounded here"
+    reason = "ring memory and map values are reached by address; each write is bounded here"
 )]
 
-use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
-use aya_ebpf::programs::TcContext;
-use flowwatch_common::abi::{
-    Direction, FlowKey, SAMPLE_PAYLOAD_MAX, Sample, SampleCounters, SampleHeader,
-};
+use aya_ebpf::bindings::BPF_ANY;
+use flowwatch_common::abi::{SAMPLE_PAYLOAD_MAX, Sample, SampleCounters, SampleHeader};
 use flowwatch_common::parse::Packet;
-use flowwatch_common::wire::transport::UDP_HEADER_LENGTH;
+use flowwatch_common::sampling::stream::{StreamKey, StreamState, Streams};
+use flowwatch_common::sampling::{self, Piece, Plan, SAMPLES_A_PACKET};
 
 use crate::account;
-use crate::frame::SkbAddress;
-use crate::maps::{SAMPLE_COUNTERS, SAMPLES};
+use crate::frame::Frame as _;
+use crate::maps::{SAMPLE_COUNTERS, SAMPLES, STREAMS};
+use crate::whole_frame::{Source, WholeFrame as _};
 
-/// Copies a UDP packet's payload to the ring, as much of it as a sample holds.
-#[inline(always)]
-pub(crate) fn payload(ctx: &TcContext, key: &FlowKey, packet: &Packet, direction: Direction) {
-    let headers = packet.transport_offset - packet.ip_offset + UDP_HEADER_LENGTH;
-    let payload = Payload {
-        offset: packet.transport_offset + UDP_HEADER_LENGTH,
-        length: packet.octets.saturating_sub(headers),
-        local_port: packet.local_port,
-        direction: direction as u16,
-    };
-    if payload.length != 0 {
-        hand_over(SkbAddress::of(ctx), key, &payload);
+/// Copies to the ring what the rules ask for of a device's frame.
+#[inline(never)]
+pub(crate) fn take<S: Source>(source: S, device: u32) {
+    if let Some(packet) = find(source) {
+        take_parsed(source, device, &packet);
     }
 }
 
-/// Where a payload is, and whose.
-struct Payload {
-    /// From the Ethernet header on.
-    offset: u32,
-    /// Octets on the wire.
-    length: u32,
-    local_port: u16,
-    direction: u16,
+#[inline(never)]
+fn find<S: Source>(source: S) -> Option<Packet> {
+    source.packet().ok()
+}
+
+/// The same of a frame that was parsed.
+#[inline(never)]
+pub(crate) fn take_parsed<S: Source>(source: S, device: u32, packet: &Packet) {
+    let Some(plan) = plan(source, device, packet) else {
+        return;
+    };
+    let Some(counters) = counters() else {
+        return;
+    };
+    counters.turned_away += u64::from(plan.turned_away);
+    for number in 0..SAMPLES_A_PACKET {
+        if !hand_over(source, device, packet, &plan, number) {
+            break;
+        }
+    }
 }
 
 #[inline(never)]
-fn hand_over(skb: SkbAddress, key: &FlowKey, payload: &Payload) {
-    let Some(counters) = SAMPLE_COUNTERS.get_ptr_mut(0) else {
-        return;
+fn plan<S: Source>(source: S, device: u32, packet: &Packet) -> Option<Plan> {
+    let frame = source.frame();
+    let (info, key) = (frame.info(), packet.key(device));
+    let streams = &mut KernelStreams;
+    sampling::plan(&frame, packet, &info, &key, S::DIRECTION, streams)
+}
+
+/// Hands one piece over; returns whether there was one.
+#[inline(never)]
+fn hand_over<S: Source>(source: S, device: u32, packet: &Packet, plan: &Plan, number: u32) -> bool {
+    let Some(piece) = plan.piece(number) else {
+        return false;
     };
-    // SAFETY: the kernel returned this CPU's own value.
-    let counters: &mut SampleCounters = unsafe { &mut *counters };
+    let Some(counters) = counters() else {
+        return false;
+    };
     let Some(mut entry) = SAMPLES.reserve(0) else {
         counters.no_room += 1;
-        return;
+        return true;
     };
     let sample: *mut Sample = entry.as_mut_ptr();
-    let header = SampleHeader {
-        key: *key,
-        tick: account::jiffies(),
-        wire_length: payload.length,
-        sampled_length: payload.length.min(SAMPLE_PAYLOAD_MAX as u32),
-        local_port: payload.local_port,
-        direction: payload.direction,
-        reserved: 0,
-    };
-    if copy_octets(skb, payload.offset, header.sampled_length, sample) {
+    // The header comes second: the copy may change it.
+    if copy(source, &piece, sample) {
+        let header = SampleHeader {
+            key: packet.key(device),
+            tick: account::jiffies(),
+            wire_length: piece.wire_length,
+            sampled_length: piece.length,
+            local_port: packet.local_port,
+            direction: S::DIRECTION as u16,
+            stream_start: plan.stream_start,
+            sequence: piece.sequence,
+            reserved: 0,
+        };
         // SAFETY: the entry is a whole sample, aligned to 8 octets, and this program's alone.
         unsafe { (&raw mut (*sample).header).write(header) };
         counters.sampled += 1;
@@ -72,21 +92,48 @@ fn hand_over(skb: SkbAddress, key: &FlowKey, payload: &Payload) {
         counters.unreadable += 1;
         entry.discard(0);
     }
+    true
 }
 
-/// Returns whether `length` octets were copied.
+/// Returns whether the piece's octets were copied.
 #[inline(always)]
-fn copy_octets(skb: SkbAddress, offset: u32, length: u32, sample: *mut Sample) -> bool {
+fn copy<S: Source>(source: S, piece: &Piece, sample: *mut Sample) -> bool {
     // SAFETY: the pointer is to a value of this frame. The detour keeps the compiler from proving
     // the test below by other means: the verifier wants to see both bounds on this very value.
-    let length = unsafe { core::ptr::read_volatile(&raw const length) };
+    let length = unsafe { core::ptr::read_volatile(&raw const piece.length) };
     if length == 0 || length > SAMPLE_PAYLOAD_MAX as u32 {
         return false;
     }
-    // SAFETY: `length` is at most the payload's size, and the helper writes no more than that.
-    let status = unsafe {
-        let octets = (&raw mut (*sample).payload).cast();
-        bpf_skb_load_bytes(skb.context().as_ptr(), offset, octets, length)
-    };
-    status == 0
+    // SAFETY: `length` is at most the payload's size, which is aligned to 8 octets.
+    unsafe {
+        let to = (&raw mut (*sample).payload).cast();
+        source.frame().copy(piece.offset, length, to)
+    }
+}
+
+#[inline(always)]
+fn counters() -> Option<&'static mut SampleCounters> {
+    let counters = SAMPLE_COUNTERS.get_ptr_mut(0)?;
+    // SAFETY: the kernel returned this CPU's own value.
+    Some(unsafe { &mut *counters })
+}
+
+/// The map of streams. Two CPUs with segments of one stream may write its state one over the other's:
+/// then a sample more is taken than the limit says.
+struct KernelStreams;
+
+impl Streams for KernelStreams {
+    #[inline(always)]
+    fn get(&mut self, key: &StreamKey) -> Option<StreamState> {
+        // SAFETY: the value is copied at once.
+        unsafe { STREAMS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn insert(&mut self, key: &StreamKey, state: &StreamState) {
+        let inserted = STREAMS.insert(key, state, u64::from(BPF_ANY));
+        if let (Err(_), Some(counters)) = (inserted, counters()) {
+            counters.streams_refused += 1;
+        }
+    }
 }

@@ -5,15 +5,23 @@ use flowwatch_common::abi::Direction;
 
 use crate::account::{self, Look};
 use crate::frame::{XdpAddress, XdpFrame};
-use crate::{log, self_test};
+use crate::whole_frame::{Source, Xdp};
+use crate::{log, sample, self_test};
 
-/// Counts a frame if it is a device's. `FRAGMENTS`: it may span several buffers.
+/// Counts a frame if it is a device's, and samples its payload if a rule asks for it. `FRAGMENTS`: it
+/// may span several buffers.
 #[inline(always)]
-pub(crate) fn count<const FRAGMENTS: bool>(ctx: &XdpContext) {
+pub(crate) fn count<const FRAGMENTS: bool>(ctx: &XdpContext)
+where
+    Xdp<FRAGMENTS>: Source,
+{
     self_test::note(|| ctx.ingress_ifindex() as u32, Direction::Up);
     let frame = XdpFrame::new::<FRAGMENTS>(ctx);
-    if let Look::Unclear(device) = account::first_look(&frame, Direction::Up) {
-        explain::<FRAGMENTS>(XdpAddress::of(ctx), device);
+    let address = XdpAddress::of(ctx);
+    match account::first_look(&frame, Direction::Up) {
+        Look::Done => {}
+        Look::Attentive(device) => sample::take(Xdp::<FRAGMENTS>(address), device),
+        Look::Unclear(device) => explain::<FRAGMENTS>(address, device),
     }
 }
 

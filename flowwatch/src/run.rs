@@ -312,7 +312,9 @@ fn take_samples(
 
 /// Returns how many samples did not arrive. A figure that can't be read is no reason to stop.
 fn samples_dropped(counters: &PerCpuArray<MapData, SampleCounters>) -> u64 {
-    totals::read_samples(counters).map_or(0, |counters| counters.no_room + counters.unreadable)
+    totals::read_samples(counters).map_or(0, |counters| {
+        counters.no_room + counters.unreadable + counters.turned_away
+    })
 }
 
 /// Waits for the programs' log; for ever, when there is none.

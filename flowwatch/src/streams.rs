@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use flowwatch_common::sampling::stream::{StreamKey, StreamState, Streams};
+use flowwatch_common::sampling::stream::{STREAMS_MAX, StreamKey, StreamState, Streams};
 use foldhash::fast::RandomState;
 
-/// Streams that the kernel's map holds, and a capture's by default.
-pub const STREAMS: NonZeroUsize = NonZeroUsize::new(1 << 14).expect("not zero");
+/// As many streams as the kernel's map holds.
+pub const STREAMS: NonZeroUsize = NonZeroUsize::new(STREAMS_MAX).expect("not zero");
 
 /// Streams by their ends, the least recently used forgotten first.
 ///

@@ -56,17 +56,19 @@ impl Attention {
         self.0 & calm(direction) != 0
     }
 
-    /// Returns the word behind a packet of the flow: one that was not calm, or that may open a
-    /// connection.
+    /// Returns the word behind a packet of the flow with this `FlowKey::transport`: one that was not
+    /// calm, or that may open a connection.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "its callers are out of line")]
     #[must_use]
     pub const fn after(
         self,
         tick: u64,
-        protocol: u8,
-        remote_port: u16,
+        transport: u32,
         direction: Direction,
         may_open: bool,
     ) -> Self {
+        let (protocol, remote_port) = ((transport >> 16) as u8, transport as u16);
         let (first_tick, mut count) = if self.first_tick() == 0 {
             (tick, NEW_ENTRY_PACKETS)
         } else {
@@ -102,18 +104,23 @@ const fn calm(direction: Direction) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::FlowKey;
     use crate::wire::ip_protocol::UDP;
     use Direction::{Down, Up};
 
+    const fn to(protocol: u8, port: u16) -> u32 {
+        FlowKey::transport(4, protocol, port)
+    }
+
     fn new(protocol: u8, port: u16, direction: Direction) -> Attention {
-        Attention::default().after(7, protocol, port, direction, false)
+        Attention::default().after(7, to(protocol, port), direction, false)
     }
 
     /// Counts the packets that get attention until the flow is calm.
     fn packets(mut attention: Attention) -> u32 {
         let mut count = 0;
         while !attention.is_calm(Up) {
-            attention = attention.after(9, TCP, 443, Up, false);
+            attention = attention.after(9, to(TCP, 443), Up, false);
             count += 1;
             assert!(count <= 1000, "no end");
         }
@@ -134,9 +141,9 @@ mod tests {
         assert_eq!(packets(first), u32::from(NEW_ENTRY_PACKETS) - 1);
         assert!(first.is_calm(Down), "no rule asks for what comes down");
         let calm = Attention::from_word(7 << 16 | 3);
-        let opened = calm.after(9, TCP, 443, Up, true);
+        let opened = calm.after(9, to(TCP, 443), Up, true);
         assert_eq!(packets(opened), u32::from(SYN_PACKETS));
-        let twice = opened.after(9, TCP, 443, Up, true);
+        let twice = opened.after(9, to(TCP, 443), Up, true);
         assert_eq!(packets(twice), 2 * u32::from(SYN_PACKETS));
     }
 
@@ -144,7 +151,7 @@ mod tests {
     fn attention_has_a_limit() {
         let mut attention = new(TCP, 443, Up);
         for _ in 0..100 {
-            attention = attention.after(9, TCP, 443, Up, true);
+            attention = attention.after(9, to(TCP, 443), Up, true);
         }
         assert_eq!(packets(attention), 255);
     }
@@ -153,7 +160,7 @@ mod tests {
     fn what_comes_down_takes_no_attention_from_what_goes_up() {
         let mut attention = new(TCP, 53, Down);
         for _ in 0..100 {
-            attention = attention.after(9, TCP, 53, Down, false);
+            attention = attention.after(9, to(TCP, 53), Down, false);
         }
         assert!(
             !attention.is_calm(Down),
@@ -167,7 +174,7 @@ mod tests {
         let check = |protocol, port, up, down| {
             let mut attention = new(protocol, port, Up);
             for _ in 0..100 {
-                attention = attention.after(9, protocol, port, Up, false);
+                attention = attention.after(9, to(protocol, port), Up, false);
             }
             let is = (!attention.is_calm(Up), !attention.is_calm(Down));
             assert_eq!(is, (up, down), "{protocol} {port}");
@@ -182,9 +189,9 @@ mod tests {
 
     #[test]
     fn the_first_tick_stays() {
-        let first = Attention::default().after(0x1234_5678_9abc, UDP, 53, Down, false);
+        let first = Attention::default().after(0x1234_5678_9abc, to(UDP, 53), Down, false);
         assert_eq!(first.first_tick(), 0x1234_5678_9abc);
-        let later = first.after(0x1234_5678_9abd, UDP, 53, Up, true);
+        let later = first.after(0x1234_5678_9abd, to(UDP, 53), Up, true);
         assert_eq!(later.first_tick(), 0x1234_5678_9abc);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bytes::PacketBytes;
 use crate::sample_rules::{Content, Contents};
-use crate::wire::beginning::{Beginning, Likeness};
+use crate::wire::beginning::{Beginning, Likeness, client_hello_length};
 
 /// The octets of a stream that are sampled at most when it begins with a `ClientHello`: those of a
 /// TLS record (RFC 8446 §5.1).
@@ -38,7 +38,7 @@ pub(super) fn fit<B: PacketBytes + ?Sized>(
     if asked.has(Content::ClientHello) {
         match beginning.client_hello() {
             Likeness::Alike => {
-                let hello = beginning.client_hello_length(bytes, offset);
+                let hello = client_hello_length(bytes, offset, length);
                 return Fit::Wanted(hello.unwrap_or(HELLO_MAX).min(HELLO_MAX));
             }
             Likeness::Unclear => fit = Fit::Unclear,
@@ -64,7 +64,8 @@ mod tests {
 
     fn fit(octets: &[u8]) -> Fit {
         let asked = contents_asked(Direction::Up, TCP, 443);
-        super::fit(octets, 0, octets.len() as u32, asked)
+        let behind_headers = [b"GET GET ", octets].concat();
+        super::fit(&behind_headers[..], 8, octets.len() as u32, asked)
     }
 
     #[test]

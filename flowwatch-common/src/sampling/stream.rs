@@ -11,6 +11,8 @@ use crate::abi::{Direction, FlowKey, SAMPLE_PAYLOAD_MAX};
 use crate::bytes::PacketBytes;
 use crate::sample_rules::{Content, Contents};
 
+/// Streams that are remembered, in the kernel: about 2 MB.
+pub const STREAMS_MAX: usize = 1 << 14;
 /// Octets of an undecided stream within which segments that come before its first are sampled: more
 /// than any usual `ClientHello` has.
 pub const UNDECIDED_MAX: u32 = 4_096;
@@ -257,13 +259,15 @@ mod tests {
                 transport,
             };
             let whole = Payload {
-                offset: 0,
+                offset: 20,
                 length: payload.len() as u32,
             };
             let header = Header { sequence, opens };
             let asked = contents_asked(self.direction, TCP, self.port);
             let key = StreamKey::new(flow, 40000, self.direction);
-            follow(payload, whole, header, asked, &key, &mut self.streams)
+            let bytes = [&[0; 20], payload].concat();
+            let streams = &mut self.streams;
+            follow(&bytes[..], whole, header, asked, &key, streams)
         }
 
         fn syn(&mut self) {

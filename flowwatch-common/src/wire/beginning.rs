@@ -91,30 +91,31 @@ impl Beginning {
         }
     }
 
-    /// Reads the beginning of the payload of `length` octets at `offset`.
+    /// Reads the beginning of the payload of `length` octets at `offset`, which is behind headers of
+    /// at least 8 octets.
+    ///
+    /// A payload shorter than a beginning is read with what stands before it, which is then shifted
+    /// out: a loop over octets would be a way of its own for the verifier at each length.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
         reason = "the verifier follows offsets within one function only"
     )]
     pub fn read<B: PacketBytes + ?Sized>(bytes: &B, offset: usize, length: u32) -> Self {
-        if length >= LENGTH
-            && let Some(octets) = bytes.octets(offset)
-        {
-            return Self::of(octets);
+        let unknown = Self { word: 0, there: 0 };
+        if length == 0 {
+            return unknown;
         }
-        let mut beginning = Self { word: 0, there: 0 };
-        let mut index = 0;
-        while index < length.min(LENGTH) {
-            let Some([octet]) = bytes.octets(offset + index as usize) else {
-                break;
-            };
-            let shift = 56 - 8 * index;
-            beginning.word |= u64::from(octet) << shift;
-            beginning.there |= 0xff << shift;
-            index += 1;
+        let length = length.min(LENGTH);
+        let start = (offset + length as usize).wrapping_sub(LENGTH as usize);
+        let Some(octets) = bytes.octets(start) else {
+            return unknown;
+        };
+        let shift = 8 * (LENGTH - length);
+        Self {
+            word: u64::from_be_bytes(octets) << shift,
+            there: u64::MAX << shift,
         }
-        beginning
     }
 
     #[inline(always)]
@@ -158,29 +159,29 @@ impl Beginning {
     pub const fn is_quic_initial(self) -> bool {
         matches!(self.likeness(&QUIC_INITIAL), Likeness::Alike)
     }
+}
 
-    /// Returns the octets from the stream's first to the last of the `ClientHello` that it begins
-    /// with, at `offset`; nothing where the message goes on in further records, or its length is
-    /// not at hand.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "the verifier follows offsets within one function only"
-    )]
-    pub fn client_hello_length<B: PacketBytes + ?Sized>(
-        self,
-        bytes: &B,
-        offset: usize,
-    ) -> Option<u32> {
-        if self.there != u64::MAX {
-            return None;
-        }
-        let [low] = bytes.octets(offset + LENGTH as usize)?;
-        let record = (self.word >> 24) as u32 & 0xffff;
-        let message = (self.word as u32 & 0xffff) << 8 | u32::from(low);
-        let message = MESSAGE_HEADER + message;
-        (message <= record).then_some(RECORD_HEADER + message)
+/// Returns the octets from the first of a stream to the last of the `ClientHello` that it begins with,
+/// given the `length` octets of it at `offset`; nothing where the message goes on in further records,
+/// or its length is not at hand.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+pub fn client_hello_length<B: PacketBytes + ?Sized>(
+    bytes: &B,
+    offset: usize,
+    length: u32,
+) -> Option<u32> {
+    if length < RECORD_HEADER + MESSAGE_HEADER {
+        return None;
     }
+    let [_, r0, r1, _] = bytes.octets(offset + 2)?;
+    let [_, m0, m1, m2] = bytes.octets(offset + RECORD_HEADER as usize)?;
+    let record = u32::from(u16::from_be_bytes([r0, r1]));
+    let message = MESSAGE_HEADER + u32::from_be_bytes([0, m0, m1, m2]);
+    (message <= record).then_some(RECORD_HEADER + message)
 }
 
 #[cfg(test)]
@@ -188,7 +189,8 @@ mod tests {
     use super::*;
 
     fn is_initial(octets: &[u8]) -> bool {
-        Beginning::read(octets, 0, octets.len() as u32).is_quic_initial()
+        let behind_headers = [&[0xc0; 8][..], octets].concat();
+        Beginning::read(&behind_headers[..], 8, octets.len() as u32).is_quic_initial()
     }
 
     #[test]

@@ -138,8 +138,9 @@ fn flow_of(key: &[u8], values: &[u8], clock: &TickClock) -> Option<EpochFlow> {
         let counters = FlowCounters::from_octets(value)?;
         up += traffic_of(counters.up);
         down += traffic_of(counters.down);
-        if counters.first_tick != 0 {
-            first_tick = first_tick.min(counters.first_tick);
+        let seen = counters.attention.first_tick();
+        if seen != 0 {
+            first_tick = first_tick.min(seen);
         }
         last_tick = last_tick.max(counters.last_tick);
     }

@@ -5,11 +5,12 @@ use std::io;
 use aya::maps::{MapData, RingBuf};
 use bytes::Bytes;
 use flowwatch_common::abi::{Direction, SampleHeader};
+use flowwatch_common::wire::ip_protocol::TCP;
 
 use tokio::io::unix::AsyncFd;
 
 use super::clock::TickClock;
-use crate::observation::{DeviceId, PayloadSample};
+use crate::observation::{DeviceId, PayloadSample, Segment};
 
 /// Returns the ring as something whose samples can be awaited.
 ///
@@ -60,7 +61,10 @@ fn sample_of(record: &[u8], clock: &TickClock) -> Option<PayloadSample> {
         remote_port: header.key.remote_port(),
         local_port: header.local_port,
         at: clock.time_of(header.tick),
-        segment: None,
+        segment: (header.key.protocol() == TCP).then_some(Segment {
+            stream_start: header.stream_start,
+            sequence: header.sequence,
+        }),
         payload: Bytes::copy_from_slice(record.get(start..end)?),
         wire_length: header.wire_length,
     })
@@ -75,17 +79,19 @@ mod tests {
 
     use super::*;
 
-    /// A record as the kernel writes it, by hand: 192.0.2.53, device 7, UDP from port 53.
-    fn record(sampled_length: u32) -> Vec<u8> {
+    /// A record as the kernel writes it, by hand: 192.0.2.53, device 7, from port 53.
+    fn record(protocol: u8, sampled_length: u32) -> Vec<u8> {
         let mut octets = vec![0; 10];
         octets.extend([0xff, 0xff, 192, 0, 2, 53]);
         octets.extend(7_u32.to_ne_bytes());
-        octets.extend(0x0411_0035_u32.to_ne_bytes());
+        octets.extend((0x0400_0035 | u32::from(protocol) << 16).to_ne_bytes());
         octets.extend(1000_u64.to_ne_bytes());
         octets.extend(5_u32.to_ne_bytes());
         octets.extend(sampled_length.to_ne_bytes());
         octets.extend(40000_u16.to_ne_bytes());
         octets.extend(1_u16.to_ne_bytes());
+        octets.extend(0xffff_fff0_u32.to_ne_bytes());
+        octets.extend(16_u32.to_ne_bytes());
         octets.extend(0_u32.to_ne_bytes());
         octets.extend(*b"hello, and what the ring held before");
         octets
@@ -97,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_the_kernel_wrote_it() {
-        let sample = sample_of(&record(5), &clock()).unwrap();
+        let sample = sample_of(&record(17, 5), &clock()).unwrap();
         assert_eq!(sample.remote, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)));
         assert_eq!((sample.device, sample.protocol), (7, 17));
         assert_eq!((sample.remote_port, sample.local_port), (53, 40000));
@@ -109,11 +115,20 @@ mod tests {
             (&sample.payload[..], sample.wire_length),
             (&b"hello"[..], 5)
         );
+        assert_eq!(sample.segment, None);
+    }
+
+    #[test]
+    fn a_segments_place_in_its_stream_is_read() {
+        let sample = sample_of(&record(6, 5), &clock()).unwrap();
+        let segment = sample.segment.unwrap();
+        assert_eq!((segment.stream_start, segment.sequence), (0xffff_fff0, 16));
+        assert_eq!(segment.offset(), 32);
     }
 
     #[test]
     fn a_record_that_claims_more_than_it_holds_is_no_sample() {
-        assert_eq!(sample_of(&record(100), &clock()), None);
-        assert_eq!(sample_of(&record(5)[..30], &clock()), None);
+        assert_eq!(sample_of(&record(17, 100), &clock()), None);
+        assert_eq!(sample_of(&record(17, 5)[..30], &clock()), None);
     }
 }

@@ -81,6 +81,8 @@ pub fn read_samples(
         total.sampled += value.sampled;
         total.no_room += value.no_room;
         total.unreadable += value.unreadable;
+        total.turned_away += value.turned_away;
+        total.streams_refused += value.streams_refused;
     }
     Ok(total)
 }

@@ -44,7 +44,7 @@ pub(crate) fn bench(rounds: usize, repeat: u32) -> Result<()> {
         let ratios = measured.iter().zip(&costs[case.yardstick]);
         let ratio = Spread::of(ratios.map(|(own, minimal)| own / minimal).collect());
         println!(
-            "{:<34} {} {:>8.2}",
+            "{:<34} {:.1} {:>8.2}",
             case.label,
             Spread::of(measured.clone()),
             ratio.median

@@ -20,6 +20,7 @@ mod native;
 mod prefixes;
 mod programs;
 mod samples;
+mod sampling;
 mod scattered;
 mod seeds;
 mod tally;

@@ -84,6 +84,7 @@ fn sample(remote: IpAddr, octets: &[u8], wire_length: u32) -> PayloadSample {
         remote_port: 53,
         local_port: 40000,
         at: SystemTime::now().try_into().unwrap(),
+        segment: None,
         payload: octets.to_vec().into(),
         wire_length,
     }
@@ -158,7 +159,11 @@ fn what_is_no_answer_is_not_sampled() -> Result<()> {
             network().udp(40000, 53).payload(80),
             Fate::NotAsked,
         ),
-        ("TCP", network().tcp(53, 40000).payload(80), Fate::NotAsked),
+        (
+            "SCTP",
+            network().sctp(53, 40000).payload(80),
+            Fate::NotAsked,
+        ),
         (
             "a later fragment",
             answer().payload(80).with(later),
@@ -202,7 +207,7 @@ fn what_the_ring_has_no_room_for_is_counted() -> Result<()> {
         return Ok(());
     }
     let mut programs = programs();
-    // More than a ring of 1 MiB has room for, in records of 2,048 octets and 8 of the kernel's.
+    // More than a ring of 1 MiB has room for, in records of 2,056 octets and 8 of the kernel's.
     let sent = 700;
     let packet = answer().payload(80).build();
     for _ in 0..sent {
@@ -212,9 +217,12 @@ fn what_the_ring_has_no_room_for_is_counted() -> Result<()> {
         sampled,
         no_room,
         unreadable,
+        turned_away,
+        streams_refused,
     } = programs.sample_counters();
     assert_eq!((sampled + no_room, unreadable), (sent, 0));
-    assert_eq!(sampled, (1 << 20) / (2048 + 8));
+    assert_eq!((turned_away, streams_refused), (0, 0));
+    assert_eq!(sampled, (1 << 20) / (2056 + 8));
     assert_eq!(programs.samples().len() as u64, sampled);
     // What came out has made room.
     deliver(&programs, &answer().payload_octets(payload(90)));
