@@ -4,9 +4,7 @@
     reason = "counters and ring memory are reached by address; each write is bounded here"
 )]
 
-use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use aya_ebpf::programs::TcContext;
 use flowwatch_common::census::{
     CENSUS_FRAME_MAX, CensusCounters, CensusFrame, Sighting, SightingCounter, SightingKey,
@@ -14,20 +12,22 @@ use flowwatch_common::census::{
 };
 
 use crate::account::jiffies;
-use crate::frame::{Frame as _, ScatteredSkbFrame, SkbAddress};
+use crate::frame::{Frame as _, SkbAddress};
 use crate::maps::{CENSUS_COUNTERS, CENSUS_FRAMES, SIGHTINGS};
+use crate::whole_frame::{Source as _, Tc, WholeFrame as _};
 
 /// Notes who a frame is from, and hands it over if it carries names. Octets are copied out one
 /// header at a time, wherever they lie: a census has the time for that.
 #[inline(always)]
 pub(crate) fn take(ctx: &TcContext) {
-    let frame = ScatteredSkbFrame(ctx);
+    let skb = SkbAddress::of(ctx);
+    let frame = Tc::<false>(skb).frame();
     let Some(Sighting { key, carries_names }) = sighting_of(&frame, &frame.info()) else {
         return;
     };
     note(&key);
     if carries_names {
-        hand_over(SkbAddress::of(ctx));
+        hand_over(skb);
     }
 }
 
@@ -91,12 +91,11 @@ fn copy_octets(skb: SkbAddress, length: u32, frame: *mut CensusFrame) -> bool {
     if length == 0 || length > CENSUS_FRAME_MAX as u32 {
         return false;
     }
-    // SAFETY: `length` is at most the frame's size, and the helper writes no more than that.
-    let status = unsafe {
+    // SAFETY: `length` is at most the frame's size, and no more than that is written.
+    unsafe {
         let octets = (&raw mut (*frame).octets).cast();
-        bpf_skb_load_bytes(skb.context().as_ptr(), 0, octets, length)
-    };
-    status == 0
+        Tc::<false>(skb).frame().copy(0, length, octets)
+    }
 }
 
 #[inline(always)]

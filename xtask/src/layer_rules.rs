@@ -177,13 +177,9 @@ pub(crate) const BANS: &[Ban] = &[
     },
     Ban {
         within: &["flowwatch-ebpf/src/"],
-        // The census copies octets into a ring without looking at them.
-        except: &[
-            "flowwatch-ebpf/src/whole_frame.rs",
-            "flowwatch-ebpf/src/census.rs",
-        ],
+        except: &["flowwatch-ebpf/src/whole_frame.rs"],
         names: &["bpf_skb_load_bytes", "bpf_xdp_load_bytes"],
-        why: "packet octets are copied in whole_frame.rs and census.rs alone",
+        why: "packet octets are copied in whole_frame.rs alone",
     },
     Ban {
         within: &["flowwatch-common/src/"],
