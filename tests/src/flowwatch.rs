@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
 pub use self::document::{
-    Attached, Device, Difference, Direction, Document, Flow, FlowKey, Losses, Meta, NameDetail,
-    Names, ResolverSeen, Resolving, Unaccounted, UnaccountedKey,
+    Attached, Capture, Device, Difference, Direction, Document, Flow, FlowKey, Losses, Meta,
+    NameDetail, Names, ResolverSeen, Resolving, Unaccounted, UnaccountedKey,
 };
 use crate::link::Mac;
 use crate::namespace::Namespace;
@@ -58,6 +58,13 @@ impl Run {
     pub fn new() -> Result<Self> {
         let program = std::env::var(PROGRAM).with_context(|| format!("read {PROGRAM}"))?;
         Ok(Self::of(&program))
+    }
+
+    /// Begins a command line of `flowwatch replay` with the program that [`PROGRAM`] names.
+    pub fn replay(capture: &str) -> Result<Self> {
+        let mut run = Self::new()?;
+        run.arguments = vec!["replay".to_owned(), capture.to_owned()];
+        Ok(run)
     }
 
     /// Begins a command line for `program`.
@@ -132,11 +139,25 @@ impl Run {
         Ended::of(&self.spawn(namespace)?)
     }
 
+    /// Starts the program in no namespace of its own, with this input: for what needs no network.
+    pub fn spawn_with(&self, input: Vec<u8>) -> Result<Process> {
+        Process::spawn_with_input(self.words_of(|program| Command::new(program)), input)
+    }
+
+    /// Runs the program in no namespace of its own, with this input, to its own end.
+    pub fn end_with(&self, input: Vec<u8>) -> Result<Ended> {
+        Ended::of(&self.spawn_with(input)?)
+    }
+
     /// Returns the command that starts the program inside `namespace`.
     #[must_use]
     pub fn command(&self, namespace: &Namespace) -> Command {
+        self.words_of(|program| namespace.command(program))
+    }
+
+    fn words_of(&self, start: impl FnOnce(&str) -> Command) -> Command {
         let mut words = self.starter.iter().chain([&self.program]);
-        let mut command = namespace.command(words.next().unwrap_or(&self.program));
+        let mut command = start(words.next().unwrap_or(&self.program));
         command.args(words).args(&self.arguments);
         for (name, value) in &self.variables {
             command.env(name, value);
@@ -157,7 +178,8 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn of(process: &Process) -> Result<Self> {
+    /// Waits for the end of a flowwatch.
+    pub fn of(process: &Process) -> Result<Self> {
         let (status, output, errors) = process.finish(PATIENCE)?;
         Ok(Self {
             status: status.code(),

@@ -26,6 +26,7 @@ mod listener;
 mod packet_socket;
 
 pub mod capture;
+pub mod capture_file;
 pub mod generator;
 pub mod witness;
 

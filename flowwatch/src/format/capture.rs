@@ -1,7 +1,13 @@
 //! The sentences about a capture: what was counted, and what of it was not.
 
 use super::statement::count;
-use crate::{store::CaptureMeta, text::printable};
+use crate::{
+    store::{CaptureMeta, Snapshot},
+    text::printable,
+};
+
+/// What is said when every sender's address is zero, as on loopback interfaces, or a group's.
+const NO_DEVICE: &str = "No packet has the MAC address of a device that sends; name a device by its IP address: --device camera=192.168.8.214";
 
 /// Returns what was counted: `from the capture cam.pcap: 12,345 packets, …`.
 pub(super) fn origin(capture: &CaptureMeta, span: &str) -> String {
@@ -14,8 +20,14 @@ pub(super) fn origin(capture: &CaptureMeta, span: &str) -> String {
 }
 
 /// Returns one sentence for each thing that a reader of the counts must know of their capture.
-pub(super) fn gaps(capture: &CaptureMeta) -> Vec<String> {
+pub(super) fn gaps(snapshot: &Snapshot) -> Vec<String> {
+    let Some(capture) = &snapshot.meta.capture else {
+        return Vec::new();
+    };
     let mut lines = Vec::new();
+    if snapshot.devices.is_empty() && capture.packets_of_no_device > 0 {
+        lines.push(NO_DEVICE.to_owned());
+    }
     for unsupported in &capture.unsupported {
         lines.push(format!(
             "{} of {} not looked into: {}.",
@@ -54,8 +66,10 @@ pub(super) fn gaps(capture: &CaptureMeta) -> Vec<String> {
 }
 
 /// Returns all that a reader must know of the capture.
-pub(super) fn told(capture: &CaptureMeta) -> Vec<String> {
-    ended(capture).into_iter().chain(gaps(capture)).collect()
+pub(super) fn told(snapshot: &Snapshot) -> Vec<String> {
+    let capture = snapshot.meta.capture.as_ref();
+    let ended = capture.and_then(ended);
+    ended.into_iter().chain(gaps(snapshot)).collect()
 }
 
 /// Returns where reading ended, if before the capture's end. It is told as the program's error, too.
@@ -68,7 +82,7 @@ fn ended(capture: &CaptureMeta) -> Option<String> {
 mod tests {
     use super::*;
     use crate::format::{FORMATS, Surface, findings, sample};
-    use crate::store::{Snapshot, Unsupported};
+    use crate::store::Unsupported;
 
     fn snapshot() -> Snapshot {
         let mut snapshot = sample::snapshot();
@@ -102,7 +116,7 @@ mod tests {
     #[test]
     fn what_was_not_counted_of_a_capture_is_told() {
         let snapshot = snapshot();
-        assert_eq!(gaps(snapshot.meta.capture.as_ref().unwrap()), GAPS);
+        assert_eq!(gaps(&snapshot), GAPS);
         assert_eq!(findings(&snapshot), GAPS);
     }
 
@@ -121,6 +135,15 @@ mod tests {
             assert!(text.contains(title) && text.contains(ENDED), "{text}");
             assert!(GAPS.iter().all(|gap| text.contains(gap)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_capture_without_a_device_says_how_one_can_be_named() {
+        let mut snapshot = snapshot();
+        snapshot.devices.clear();
+        let capture = snapshot.meta.capture.as_mut().unwrap();
+        capture.packets_of_no_device = 1;
+        assert!(gaps(&snapshot)[0].contains("--device camera=192.168.8.214"));
     }
 
     #[test]

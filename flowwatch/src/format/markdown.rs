@@ -23,7 +23,7 @@ impl Format for Markdown {
         for interface in &snapshot.meta.interfaces {
             writeln!(out, "- {}", escaped(&statement::interface(interface)))?;
         }
-        for line in snapshot.meta.capture.iter().flat_map(capture::told) {
+        for line in capture::told(snapshot) {
             writeln!(out, "- {}", escaped(&line))?;
         }
         for device in &snapshot.devices {

@@ -248,7 +248,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<String> {
         }
     }
     lines.extend(losses(&snapshot.meta));
-    lines.extend(snapshot.meta.capture.iter().flat_map(capture::gaps));
+    lines.extend(capture::gaps(snapshot));
     lines
 }
 

@@ -52,7 +52,7 @@ impl Format for Table {
                 &statement::interface(interface),
             )?;
         }
-        for line in meta.capture.iter().flat_map(capture::told) {
+        for line in capture::told(snapshot) {
             self.paragraph(out, (INDENT, Style::Warning), &line)?;
         }
         for device in &snapshot.devices {

@@ -55,7 +55,9 @@ enum Source {
     File(File),
     Pipe {
         pieces: Receiver<Piece>,
-        piece: io::Cursor<Vec<u8>>,
+        /// The one that is being counted.
+        octets: io::Cursor<Vec<u8>>,
+        is_at_end: bool,
     },
 }
 
@@ -93,7 +95,8 @@ impl Input {
         Ok(Self {
             source: Source::Pipe {
                 pieces,
-                piece: io::Cursor::default(),
+                octets: io::Cursor::default(),
+                is_at_end: false,
             },
             stopped,
             size: None,
@@ -185,20 +188,27 @@ fn pass_on(mut pipe: File, pieces: &SyncSender<Piece>) {
 
 impl Read for Input {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return Ok(0);
-        }
-        let (pieces, piece) = match &mut self.source {
-            Source::File(file) => return file.read(into),
-            Source::Pipe { pieces, piece } => (pieces, piece),
-        };
-        if piece.position() == piece.get_ref().len() as u64 {
-            match pieces.recv() {
-                Ok(Piece::Octets(octets)) => *piece = io::Cursor::new(octets),
-                Ok(Piece::Failed(error)) => return Err(error),
-                Ok(Piece::End) | Err(_) => return Ok(0),
+        match &mut self.source {
+            Source::File(_) if self.stopped.load(Ordering::Relaxed) => Ok(0),
+            Source::File(file) => file.read(into),
+            Source::Pipe {
+                is_at_end: true, ..
+            } => Ok(0),
+            Source::Pipe {
+                pieces,
+                octets,
+                is_at_end,
+            } => {
+                if octets.position() == octets.get_ref().len() as u64 {
+                    // What came before a signal is counted.
+                    match pieces.recv() {
+                        Ok(Piece::Octets(piece)) => *octets = io::Cursor::new(piece),
+                        Ok(Piece::Failed(error)) => return Err(error),
+                        Ok(Piece::End) | Err(_) => *is_at_end = true,
+                    }
+                }
+                if *is_at_end { Ok(0) } else { octets.read(into) }
             }
         }
-        piece.read(into)
     }
 }

@@ -58,10 +58,35 @@ pub struct Meta {
     pub epochs: u64,
     /// How the programs were attached.
     pub interfaces: Vec<Attached>,
+    /// The capture, where it was one.
+    pub capture: Option<Capture>,
     /// What found no room.
     pub losses: Losses,
     /// What became of the payload samples.
     pub names: Names,
+}
+
+/// What was read of a capture.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Capture {
+    /// The file.
+    pub file: String,
+    /// `pcap` or `pcapng`.
+    pub format: String,
+    /// The link types' names.
+    pub link_types: Vec<String>,
+    /// Packets.
+    pub packets: u64,
+    /// RFC 3339.
+    pub first_packet: Option<String>,
+    /// RFC 3339.
+    pub last_packet: Option<String>,
+    /// Packets that a snap length cut.
+    pub packets_cut: u64,
+    /// Packets of no device.
+    pub packets_of_no_device: u64,
+    /// Why reading ended early.
+    pub ended_early: Option<String>,
 }
 
 /// How the programs were attached to an interface.
@@ -123,8 +148,8 @@ pub struct Names {
 /// A device's sums.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Device {
-    /// Its MAC address.
-    pub device_mac: String,
+    /// Its MAC address, where it has one.
+    pub device_mac: Option<String>,
     /// Its flows.
     pub flows: u64,
     /// Whether everything seen is accounted for.
@@ -174,8 +199,8 @@ pub struct Difference {
 pub struct Flow {
     /// The device's name.
     pub device: String,
-    /// Its MAC address.
-    pub device_mac: String,
+    /// Its MAC address, where it has one.
+    pub device_mac: Option<String>,
     /// The names, if there are any.
     pub name: Option<String>,
     /// Where they are from.
