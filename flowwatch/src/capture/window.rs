@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind, Read};
 
 /// Octets that are read at a time: few enough to stay in the processor's cache until they are used.
 const PIECE: usize = 256 << 10;
+/// Octets that are read first: what holds few packets is done with them.
+const FIRST_PIECE: usize = 4 << 10;
 
 /// The buffer.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ impl<R: Read> Window<R> {
     pub(super) fn new(source: R) -> Self {
         Self {
             source,
-            buffer: vec![0; PIECE],
+            buffer: vec![0; FIRST_PIECE],
             start: 0,
             end: 0,
             position: 0,
@@ -46,8 +48,13 @@ impl<R: Read> Window<R> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        if self.buffer.len() < length {
-            self.buffer.resize(length.max(PIECE), 0);
+        let piece = if self.position == 0 {
+            FIRST_PIECE
+        } else {
+            PIECE
+        };
+        if self.buffer.len() < length.max(piece) {
+            self.buffer.resize(length.max(piece), 0);
         }
         while self.end < length {
             match self.source.read(&mut self.buffer[self.end..]) {

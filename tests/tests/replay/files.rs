@@ -8,6 +8,9 @@ use flowwatch_tests::flowwatch::{Document, FlowKey, Run};
 
 use crate::{CAMERA, GATEWAY, START, conversation, document_of, has_program, replayed};
 
+/// How often the large capture has the conversation.
+const TIMES: u64 = 20_000;
+
 /// Packets and octets of the conversation's flow, up and down.
 fn ensure_counted(document: &Document, up: (u64, u64), down: (u64, u64)) -> Result<()> {
     let key = FlowKey {
@@ -72,7 +75,6 @@ fn a_capture_larger_than_any_buffer_is_counted_whole() -> Result<()> {
     if !has_program()? {
         return Ok(());
     }
-    const TIMES: u64 = 20_000;
     let frames: Vec<_> = (0..TIMES).flat_map(|_| conversation()).collect();
     for format in [FileFormat::Pcap, FileFormat::PcapngBigNano] {
         let document = replayed(format.write(ETHERNET, &frames))?;

@@ -1,5 +1,11 @@
 //! `flowwatch replay`: the counts, the names and the words of a capture, from files of every kind;
 //! and that a capture gives what the kernel's programs count of the same frames.
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "an integration test is a test module: what fails here fails the test"
+)]
 
 mod ends;
 mod files;
