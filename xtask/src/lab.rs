@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::packages::install_missing;
 use crate::process::{cargo, find, is_root, run};
-use crate::steps::release_program;
+use crate::steps::{PROGRAM, release_program};
 
 /// The lab's demo: builds the program and shows it at work on a simulated camera's traffic.
 ///
@@ -26,28 +26,34 @@ pub(crate) fn demo() -> Result<()> {
     run(lab_program("demo").arg("--").arg(program))
 }
 
-/// The lab's bench: what a packet and a drain cost. `arguments` are the bench's own.
+/// The lab's benches: what a packet and a drain cost in the kernel; or, where the first of
+/// `arguments` is `replay`, how fast captures are read. The rest are the bench's own.
 ///
 /// # Errors
 /// When it can't be built or fails.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "replay"
+    {
+        let program = release_program()?;
+        return run(bench_named("replay").args(rest).env(PROGRAM, program));
+    }
     if !is_root() {
         let words = ["bench"]
             .into_iter()
             .chain(arguments.iter().map(String::as_str));
         return as_root(&words.collect::<Vec<_>>());
     }
-    run(cargo()
-        .args([
-            "bench",
-            "--quiet",
-            "-p",
-            "flowwatch-tests",
-            "--bench",
-            "cost",
-        ])
-        .arg("--")
-        .args(arguments))
+    run(bench_named("cost").args(arguments))
+}
+
+/// cargo, told to build and run the lab's bench `name` with the arguments that follow.
+fn bench_named(name: &str) -> Command {
+    let mut command = cargo();
+    command
+        .args(["bench", "--quiet", "-p", "flowwatch-tests"])
+        .args(["--bench", name, "--"]);
+    command
 }
 
 /// cargo, told to build and run the lab's program `name`.

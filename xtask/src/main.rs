@@ -60,7 +60,7 @@ enum Command {
     },
     /// Shows flowwatch at work on a simulated camera's traffic, in network namespaces.
     Demo,
-    /// Measures what a packet and a drain cost.
+    /// Measures what a packet and a drain cost; `bench replay`: how fast captures are read.
     Bench {
         /// The bench's own arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -113,7 +113,7 @@ pub(crate) const STEPS: &[Step] = &[
 const LAB: &str = "flowwatch-tests";
 
 /// The variable that tells tests where the program is.
-const PROGRAM: &str = "FLOWWATCH_BIN";
+pub(crate) const PROGRAM: &str = "FLOWWATCH_BIN";
 
 /// rustfmt's opinion.
 fn format() -> Result<()> {
