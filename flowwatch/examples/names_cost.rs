@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let request = b"GET / HTTP/1.1\r\nUser-Agent: example\r\nHost: api.example.com\r\n\r\n";
 
     println!("{SAMPLES} samples, each of another connection but for parts, {ROUNDS} rounds");
-    measure("a ClientHello of 1.5 KB, whole", |number| {
+    measure("a ClientHello of 1.3 KB, whole", |number| {
         segment(number, 0, &hello)
     })?;
     measure("the same, in two segments", |number| {

@@ -249,6 +249,8 @@ mod tests {
         id: &'a [u8],
         first_id: &'a [u8],
         number: u32,
+        /// Octets of the number that are sent, 1 to 4.
+        number_length: u8,
         frames: Vec<u8>,
     }
 
@@ -259,18 +261,20 @@ mod tests {
                 id: ID,
                 first_id: ID,
                 number,
+                number_length: 4,
                 frames,
             }
         }
 
         fn sealed(&self) -> Vec<u8> {
             let (first, version) = match self.version {
-                Version::One => (0xc3, VERSION_1),
-                Version::Two => (0xd3, VERSION_2),
+                Version::One => (0xc0, VERSION_1),
+                Version::Two => (0xd0, VERSION_2),
             };
+            let first = first | (self.number_length - 1);
             let mut frames = self.frames.clone();
             frames.resize(frames.len().max(20), 0);
-            let length = 0x4000 | (4 + frames.len() + 16) as u16;
+            let length = 0x4000 | (usize::from(self.number_length) + frames.len() + 16) as u16;
             let header = [
                 &[first][..],
                 &version.to_be_bytes(),
@@ -414,6 +418,28 @@ mod tests {
         );
         // Without the first it can't be opened.
         check(&[later.sealed()], &[Outcome::Nameless], &[]);
+    }
+
+    #[test]
+    fn short_packet_numbers_follow_the_highest_so_far() {
+        let message = hello("a.test");
+        let frames = cut_frames(&message, &[300, 700]);
+        let packet = |number, number_length, frame: &Vec<u8>| {
+            let packet = Initial {
+                number_length,
+                ..Initial::first(number, frame.clone())
+            };
+            packet.sealed()
+        };
+        check(
+            &[
+                packet(70_000, 3, &frames[0]),
+                packet(69_990, 1, &frames[1]),
+                packet(70_001, 2, &frames[2]),
+            ],
+            &[Outcome::Pending, Outcome::Pending, Outcome::Understood],
+            &[NAME],
+        );
     }
 
     #[test]

@@ -403,7 +403,16 @@ mod tests {
     #[test]
     fn other_protocols_streams_are_left_to_others() {
         let ssh = segment(0, b"SSH-2.0-OpenSSH_9.2\r\n");
-        check(&[ssh, segment(21, b"more")], &[], &[]);
+        let late = PayloadSample {
+            at: Timestamp::UNIX_EPOCH + Duration::from_secs(31),
+            local_port: 40_001,
+            ..ssh.clone()
+        };
+        let mut reader = reader();
+        let samples = [ssh, segment(21, b"more"), late];
+        assert_eq!(read(&mut reader, &samples), (vec![], vec![]));
+        // They are not waited for.
+        assert_eq!(reader.abandoned(), 0);
         let down = PayloadSample {
             direction: Direction::Down,
             ..segment(0, &modern_hello())

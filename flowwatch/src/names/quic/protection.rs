@@ -153,14 +153,16 @@ pub(super) mod tests {
         include_bytes!("../golden/rfc9369-a2-client-initial");
 
     impl ClientKeys {
-        /// Protects a payload as a client does, behind a header whose number has four octets.
+        /// Protects a payload as a client does, behind a header that says how many octets of the
+        /// number it has.
         pub(in crate::names::quic) fn seal(
             &self,
             header: &[u8],
             number: u32,
             payload: &[u8],
         ) -> Vec<u8> {
-            let mut packet = [header, &number.to_be_bytes()].concat();
+            let length = usize::from(header[0] & 0b11) + 1;
+            let mut packet = [header, &number.to_be_bytes()[4 - length..]].concat();
             let mut sealed = payload.to_vec();
             let nonce = self.nonce(u64::from(number)).into();
             self.packet
@@ -169,7 +171,8 @@ pub(super) mod tests {
             packet.extend(sealed);
             let mask = self.header_mask(&packet[header.len()..]).unwrap();
             packet[0] ^= mask[0] & LONG_HEADER_MASK;
-            for (octet, part) in packet[header.len()..].iter_mut().zip(&mask[1..]).take(4) {
+            let number = packet[header.len()..].iter_mut().take(length);
+            for (octet, part) in number.zip(&mask[1..]) {
                 *octet ^= part;
             }
             packet
