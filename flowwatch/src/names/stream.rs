@@ -7,9 +7,8 @@
 
 use std::ops::Range;
 
-/// The octets of a stream that are held: a first message of 16 KiB, the most that is sampled, and what
-/// the last segment may reach beyond.
-pub(super) const MAX_LENGTH: usize = 16 * 1024 + 2048;
+/// The octets of a stream that are held: as many as are sampled at most.
+pub(super) const MAX_LENGTH: usize = 16 * 1024;
 
 /// The separate runs of octets that a stream may be held in; a sender that needs more doesn't mean to
 /// be understood. Chromium cuts a `ClientHello` into a few dozen at most.
