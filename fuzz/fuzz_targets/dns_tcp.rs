@@ -7,6 +7,7 @@
 
 #[allow(
     dead_code,
+    unused_imports,
     reason = "the target reads a part of what the module offers"
 )]
 #[path = "../../flowwatch/src/names/mod.rs"]

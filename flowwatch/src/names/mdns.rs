@@ -408,6 +408,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_visible_in_a_hosts_name_is_escaped() {
+        let check_name = |name: &str, expected: &str| {
+            check(
+                &[announcement(CAMERA, &[(name, "192.168.8.20")])],
+                "192.168.8.20",
+                &[expected],
+            );
+        };
+        check_name("\x1b[2J\r\n.local", r"\027[2j\013\010.local");
+        check_name("=1+1|<b>\u{202e}.local", r"=1+1|<b>\226\128\174.local");
+        // A label of dots, as many as there may be.
+        let dots = announcement(CAMERA, &[("x.local", "192.168.8.20")]);
+        let name = [&[63][..], &[b'.'; 63], b"\x05local\0"].concat();
+        let payload = [&dots.payload[..12], &name, &dots.payload[12 + 9..]].concat();
+        let expected = format!("{}.local", r"\046".repeat(63));
+        let dots = PayloadSample {
+            wire_length: payload.len() as u32,
+            payload: payload.into(),
+            ..dots
+        };
+        check(&[dots], "192.168.8.20", &[&expected]);
+    }
+
+    #[test]
     fn a_cut_announcement_names_by_its_whole_records() {
         let mut sample = announcement(
             CAMERA,
