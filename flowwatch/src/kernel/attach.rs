@@ -163,6 +163,22 @@ pub fn attach(
     Ok(attached)
 }
 
+/// Attaches the census' program to every interface, or to none.
+///
+/// # Errors
+/// [`AttachError`]; what had been attached is detached.
+pub fn attach_census(
+    ebpf: &mut Ebpf,
+    interfaces: &[Interface],
+    hook: TcHook,
+) -> Result<Attached, AttachError> {
+    let mut attached = Attached::default();
+    for interface in interfaces {
+        attach_tc(ebpf, interface, TcSide::CENSUS, hook, &mut attached)?;
+    }
+    Ok(attached)
+}
+
 fn attach_ingress(
     ebpf: &mut Ebpf,
     interface: &Interface,
@@ -258,6 +274,10 @@ impl TcSide {
         program: program::INGRESS,
         hook: "tc ingress",
         side: TcAttachType::Ingress,
+    };
+    const CENSUS: Self = Self {
+        program: program::CENSUS,
+        ..Self::INGRESS
     };
     const EGRESS: Self = Self {
         program: program::EGRESS,

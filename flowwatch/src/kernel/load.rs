@@ -30,6 +30,8 @@ pub mod program {
     pub const INGRESS: &str = "flowwatch_ingress";
     /// tc on egress.
     pub const EGRESS: &str = "flowwatch_egress";
+    /// The census of the LAN, on ingress.
+    pub const CENSUS: &str = "flowwatch_census";
     /// The clock, which is only test-run.
     pub const CLOCK: &str = "flowwatch_clock";
 }
@@ -116,6 +118,15 @@ pub struct Loaded {
 }
 
 impl Programs {
+    /// Takes the clock's map, and loads its program.
+    pub(super) fn new(mut ebpf: Ebpf) -> Result<Self, LoadError> {
+        load_program(&mut ebpf, program::CLOCK)?;
+        Ok(Self {
+            clock: take(&mut ebpf, "CLOCK")?,
+            ebpf,
+        })
+    }
+
     /// Returns the clock on which the kernel's ticks are times.
     ///
     /// # Errors
@@ -142,7 +153,6 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, LoadError> {
     let room = found::room(options.devices.len(), options.prefixes.len());
     let numbers = (options.devices.len() as u32, room);
     found::fill(&mut ebpf, options.prefixes, numbers)?;
-    load_program(&mut ebpf, program::CLOCK)?;
     let epoch = take(&mut ebpf, "EPOCH")?;
     Ok(Loaded {
         drain: Drain::start(epoch, options.flow_table_size, options.access)?,
@@ -156,10 +166,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, LoadError> {
         sample_counters: take(&mut ebpf, "SAMPLE_COUNTERS")?,
         hooks_seen: take(&mut ebpf, "HOOKS_SEEN")?,
         self_test: take(&mut ebpf, ".data.self_test")?,
-        programs: Programs {
-            clock: take(&mut ebpf, "CLOCK")?,
-            ebpf,
-        },
+        programs: Programs::new(ebpf)?,
     })
 }
 
@@ -169,13 +176,18 @@ fn load_maps(options: &LoadOptions<'_>, table: &DeviceTable) -> Result<Ebpf, Loa
     let prefixes = options.prefixes.len() as u32;
     let mut loader = EbpfLoader::new();
     found::size(&mut loader, &prefixes, room);
-    let result = loader
+    loader
         .override_global("DEVICE_MULTIPLIER", &table.multiplier, true)
         .override_global("DEVICE_SHIFT", &table.shift, true)
         .override_global(aya_log::LEVEL, &options.log_level, false)
         .map_max_entries("DEVICES", table.slot_count())
-        .map_max_entries("DEVICE_COUNTERS", counters)
-        .load(OBJECT);
+        .map_max_entries("DEVICE_COUNTERS", counters);
+    load_object(&mut loader, OBJECT)
+}
+
+/// Loads an object's maps.
+pub(super) fn load_object(loader: &mut EbpfLoader<'_>, object: &[u8]) -> Result<Ebpf, LoadError> {
+    let result = loader.load(object);
     result.map_err(|error| match io_error_of(&error) {
         Some(cause) if is_not_permitted(cause) => LoadError::NotPermitted(NotPermitted {
             attempt: "load the BPF maps".to_owned(),
@@ -200,7 +212,7 @@ fn fill_devices(ebpf: &mut Ebpf, table: &DeviceTable) -> Result<(), LoadError> {
 }
 
 /// Takes a map out of the object as the type that its users want.
-fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError>
+pub(super) fn take<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, LoadError>
 where
     T: TryFrom<Map, Error = MapError>,
 {

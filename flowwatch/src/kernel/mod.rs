@@ -4,6 +4,7 @@
 
 pub mod attach;
 pub mod batch;
+pub mod census;
 pub mod clock;
 pub mod device_table;
 pub mod drain;
@@ -11,6 +12,7 @@ pub mod found;
 pub mod interface;
 pub mod load;
 pub mod log;
+pub mod neighbours;
 pub mod samples;
 pub mod self_test;
 pub mod support;
