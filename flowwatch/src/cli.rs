@@ -8,6 +8,7 @@
     reason = "help is shown as it is written, without Markdown"
 )]
 
+mod devices;
 mod replay;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
@@ -28,12 +29,14 @@ use crate::{
     },
 };
 
+pub use self::devices::DevicesArgs;
 pub use self::replay::ReplayArgs;
 
 const EXAMPLES: &str = "\
 Example:
   sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03
-  flowwatch replay camera.pcap";
+  flowwatch replay camera.pcap
+  sudo flowwatch devices --interface br-lan";
 
 const RUN_USAGE: &str = "\
 flowwatch run --interface <NAME> --device <NAME=MAC> [OPTIONS]
@@ -103,6 +106,14 @@ pub enum Command {
     #[command(override_usage = replay::USAGE, after_help = replay::EXAMPLES)]
     #[command(after_long_help = format!("{}\n\n{}", replay::EXAMPLES, described_fields()))]
     Replay(ReplayArgs),
+
+    /// Print who is on the LAN: vendor, name, addresses, and the option that tags each device
+    ///
+    /// Listens for a while at the interfaces (needs root or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON),
+    /// or reads a capture. Sends nothing: a device that is silent is listed if the host knows it.
+    #[command(override_usage = devices::USAGE, after_help = devices::EXAMPLES)]
+    #[command(after_long_help = format!("{}\n\n{}", devices::EXAMPLES, devices::described_fields()))]
+    Devices(DevicesArgs),
 }
 
 /// Arguments of `run`.
@@ -302,7 +313,7 @@ mod tests {
             .chain(arguments.split_whitespace());
         parse(arguments).map(|cli| match cli.command {
             Command::Run(args) => args,
-            Command::Replay(_) => panic!("not run"),
+            Command::Replay(_) | Command::Devices(_) => panic!("not run"),
         })
     }
 

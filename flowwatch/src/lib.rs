@@ -26,6 +26,7 @@ pub mod format;
 pub mod output;
 pub mod text;
 
+pub mod devices;
 pub mod exit;
 pub mod replay;
 pub mod run;

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use flowwatch::cli::{self, Cli, CliError, Command, ReplayArgs, RunArgs};
+use flowwatch::cli::{self, Cli, CliError, Command, DevicesArgs, ReplayArgs, RunArgs};
 use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::{FormatEntry, Surface};
-use flowwatch::output::Output;
+use flowwatch::output::{Output, OutputError};
 use flowwatch::plan::{ReplayPlan, RunPlan, Settings};
 use flowwatch::store::Snapshot;
-use flowwatch::{config, console, replay, run};
+use flowwatch::{config, console, devices, replay, run};
 
 fn main() -> ExitCode {
     let outcome = cli::parse(std::env::args_os())
@@ -36,6 +36,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Run(args) => count(&args),
         Command::Replay(args) => replay_capture(&args),
+        Command::Devices(args) => list_devices(&args),
     }
 }
 
@@ -64,6 +65,17 @@ fn replay_capture(args: &ReplayArgs) -> anyhow::Result<()> {
     deliver(&snapshot, outcome, plan.format, &output)
 }
 
+/// `flowwatch devices`: takes a census, then writes the list.
+fn list_devices(args: &DevicesArgs) -> anyhow::Result<()> {
+    start_log(args.log_level());
+    let plan = args.plan(settings_of(args.config.as_deref())?)?;
+    let output = Output::open(plan.output.as_deref())?;
+    let (list, outcome) = devices::list(&plan)?;
+    let surface = surface_of(&output);
+    let render = |out: &mut dyn io::Write| (plan.format.write_devices)(&list, surface, out);
+    finish(outcome, output.write(&render, &mut io::stdout().lock()))
+}
+
 /// Reads a configuration file, where there is one.
 fn settings_of(file: Option<&Path>) -> Result<Settings, ConfigError> {
     let settings = file.map(config::read).transpose()?;
@@ -77,10 +89,7 @@ fn deliver(
     format: &FormatEntry,
     output: &Output,
 ) -> anyhow::Result<()> {
-    let document = (format.open)(match output {
-        Output::Stdout => Surface::of_stdout(),
-        _ => Surface::PLAIN,
-    });
+    let document = (format.open)(surface_of(output));
     if !format.tells_findings {
         for finding in flowwatch::format::findings(snapshot) {
             console::tell(&finding);
@@ -90,8 +99,20 @@ fn deliver(
         &|out| document.write(snapshot, out),
         &mut io::stdout().lock(),
     );
-    let written = written.map_err(anyhow::Error::from);
-    match (outcome, written) {
+    finish(outcome, written)
+}
+
+/// Returns what the document is shown on.
+fn surface_of(output: &Output) -> Surface {
+    match output {
+        Output::Stdout => Surface::of_stdout(),
+        _ => Surface::PLAIN,
+    }
+}
+
+/// Returns the error that ends the program, if there is one, and tells a second.
+fn finish(outcome: anyhow::Result<()>, written: Result<(), OutputError>) -> anyhow::Result<()> {
+    match (outcome, written.map_err(anyhow::Error::from)) {
         (Err(outcome), Err(written)) => {
             // One error ends the program; that the document is elsewhere must be known all the same.
             console::tell(&sentence_of(&written));

@@ -3,6 +3,7 @@
 //! `cli` and `config` each read [`Settings`]; merged, they become a [`RunPlan`], after which nothing
 //! about the wish is left to find out. Pure: whether interfaces and files exist is for others.
 
+mod devices;
 mod replay;
 
 use std::{
@@ -22,6 +23,7 @@ use crate::{
     model::{Device, MacAddress, PrefixTag},
 };
 
+pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.

@@ -66,8 +66,13 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["observation", "names", "geo", "model", "store"],
     },
     Layer {
+        module: "census",
+        may_import: &["model", "oui"],
+    },
+    Layer {
         module: "format",
         may_import: &[
+            "census",
             "observation",
             "names::Answers",
             "names::Resolver",
@@ -89,7 +94,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "cli",
-        may_import: &["kernel", "model", "format", "plan"],
+        may_import: &["kernel", "model", "census", "format", "plan"],
     },
     Layer {
         module: "config",
@@ -98,6 +103,12 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "exit",
         may_import: &["kernel", "geo", "output", "plan", "cli", "config"],
+    },
+    Layer {
+        module: "devices",
+        may_import: &[
+            "console", "stop", "capture", "kernel", "oui", "census", "plan", "exit",
+        ],
     },
     Layer {
         module: "replay",

@@ -75,6 +75,8 @@ pub struct CensusMeta {
     pub frames_without_room: u64,
     /// Frames and neighbours of devices that found no room.
     pub devices_without_room: u64,
+    /// Packets of a capture whose link layer has no MAC addresses.
+    pub frames_without_mac: u64,
 }
 
 /// One field of a listed device.

@@ -40,7 +40,7 @@ impl Format for Csv {
 }
 
 /// Texts can come from strangers; numbers, times and addresses can't begin a formula.
-fn cell(value: Value<'_>) -> String {
+pub(super) fn cell(value: Value<'_>) -> String {
     let Value::Text(raw) = value else {
         return value.into_text().into_owned();
     };
@@ -52,7 +52,7 @@ fn cell(value: Value<'_>) -> String {
 }
 
 /// Keeps the writer's own error, whose kind decides the exit status.
-fn io_error(error: csv::Error) -> io::Error {
+pub(super) fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         kind => io::Error::other(format!("{kind:?}")),

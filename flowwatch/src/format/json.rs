@@ -32,7 +32,8 @@ impl Format for Json {
     }
 }
 
-fn write_list<T: Serialize>(
+/// Writes a list under a key of the document, one element a line.
+pub(super) fn write_list<T: Serialize>(
     key: &str,
     items: impl IntoIterator<Item = T>,
     out: &mut dyn Write,

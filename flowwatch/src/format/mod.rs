@@ -7,6 +7,7 @@ mod capture;
 mod csv;
 mod json;
 mod jsonl;
+mod lan;
 mod markdown;
 mod number;
 mod resolving;
@@ -24,6 +25,7 @@ pub use self::{
     statement::findings,
     surface::{Styling, Surface},
 };
+use crate::census::LanDevices;
 use crate::store::Snapshot;
 
 /// A way to write a snapshot.
@@ -34,6 +36,9 @@ pub trait Format {
     /// Those of `out`.
     fn write(&self, snapshot: &Snapshot, out: &mut dyn io::Write) -> io::Result<()>;
 }
+
+/// Writes the list of the LAN's devices for a destination.
+pub type WriteDevices = fn(&LanDevices, Surface, &mut dyn io::Write) -> io::Result<()>;
 
 /// A format that the user can choose.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub struct FormatEntry {
     pub tells_findings: bool,
     /// Returns the format for a destination.
     pub open: fn(Surface) -> Box<dyn Format>,
+    /// Writes the list of the LAN's devices.
+    pub write_devices: WriteDevices,
 }
 
 /// The formats, the default first.
@@ -55,30 +62,35 @@ pub static FORMATS: &[FormatEntry] = &[
         description: "for people: one table a device, and under it what was missed",
         tells_findings: true,
         open: |surface| Box::new(table::Table { surface }),
+        write_devices: lan::table,
     },
     FormatEntry {
         name: "json",
         description: "one document with meta, devices, flows, unaccounted frames and resolving",
         tells_findings: true,
         open: |_| Box::new(json::Json),
+        write_devices: lan::json,
     },
     FormatEntry {
         name: "jsonl",
         description: "one JSON object a flow, each on its own line",
         tells_findings: false,
         open: |_| Box::new(jsonl::JsonLines),
+        write_devices: lan::json_lines,
     },
     FormatEntry {
         name: "csv",
         description: "one flow a line, for spreadsheets and databases (RFC 4180)",
         tells_findings: false,
         open: |_| Box::new(csv::Csv),
+        write_devices: lan::csv,
     },
     FormatEntry {
         name: "markdown",
         description: "a report to paste into an issue or a page",
         tells_findings: true,
         open: |_| Box::new(markdown::Markdown),
+        write_devices: lan::markdown,
     },
 ];
 
