@@ -78,6 +78,13 @@ impl Run {
         }
     }
 
+    /// Has the program do something else than `run`.
+    #[must_use]
+    pub fn command_word(mut self, word: &str) -> Self {
+        self.arguments.splice(..1, [word.to_owned()]);
+        self
+    }
+
     /// Adds `--interface`.
     #[must_use]
     pub fn interface(self, name: &str) -> Self {

@@ -6,6 +6,7 @@ mod clsact;
 mod full_rate;
 mod full_table;
 mod jumbo;
+mod prefixes;
 mod refused;
 mod specimens;
 mod tags;
