@@ -9,7 +9,9 @@ use flowwatch_tests::lab::{Addressing, DeviceSpec, INTERNET_IPV6, Lab, Resolver}
 use flowwatch_tests::tls::{self, Client, PORT};
 use flowwatch_tests::traffic::{self, Exchange, Server};
 
-use super::{BOTH, CDN, EXCHANGE, at, best, ensure_named, flow, is_possible, lab_of, watched};
+use super::{
+    BOTH, CDN, EXCHANGE, at, best, counted, ensure_named, flow, is_possible, lab_of, watched,
+};
 
 /// What the devices' own resolver says of the address.
 const TOLD: &str = "told.example";
@@ -97,12 +99,12 @@ fn a_name_is_found_on_any_port_over_both_families_in_any_pieces() -> Result<()> 
     let clients = [
         (4433, Client::of("whole.example")),
         (18_883, Client::of("large.example").post_quantum()),
-        (9, Client::of("pieces.example").in_pieces(&[1, 4, 1, 60])),
+        (9, Client::of("pieces.example").in_pieces(&[6, 1, 60])),
         (
             5223,
             Client::of("large-pieces.example")
                 .post_quantum()
-                .in_pieces(&[6, 700, 1]),
+                .in_pieces(&[90, 700, 1]),
         ),
     ];
     let _servers: Vec<Server> = clients
@@ -126,6 +128,25 @@ fn a_name_is_found_on_any_port_over_both_families_in_any_pieces() -> Result<()> 
                 ensure_named(&document, "tcp", server, &name, "sni").context(attach)?;
             }
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_name_is_found_where_the_first_octets_come_one_by_one() -> Result<()> {
+    if !is_possible()? {
+        return Ok(());
+    }
+    let lab = lab_of(&["camera"]).build()?;
+    let _server = tls::serve(&lab.internet, 8443)?;
+    let client = Client::of("torn.example").in_pieces(&[1, 1, 3, 1]);
+    for attach in BOTH {
+        // What such a stream is can't be told from its first segment: some of what follows is taken
+        // for a part of the hello, and what is too much of it is said to be missed.
+        let document = counted(&lab, attach, || {
+            client.exchange(&lab.camera().namespace, at(8443), EXCHANGE)
+        })?;
+        ensure_named(&document, "tcp", at(8443), "torn.example", "sni").context(attach)?;
     }
     Ok(())
 }
