@@ -5,7 +5,7 @@
 
 use crate::abi::{Direction, FlowKey, Reason};
 use crate::bytes::PacketBytes;
-use crate::wire::{ethernet, ip_protocol, ipv4, ipv6, pppoe, transport, vlan};
+use crate::wire::{ethernet, ipv4, ipv6, pppoe, transport, vlan};
 
 /// `::ffff:0:0/96`, in which the key holds IPv4 addresses, in network byte order.
 const MAPPED: u32 = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
@@ -50,9 +50,9 @@ pub struct Packet {
     /// Octets of an aggregate's own, which its packets don't have on the wire (the jumbo payload
     /// option, which the kernel adds and takes off).
     pub aggregate_only: u32,
-    /// Whether the packet goes up and may open a connection: see [`transport::Head`]. A packet that
-    /// does has it, others may.
-    pub may_open: bool,
+    /// Not 0 when the packet goes up and may open a connection: see [`transport::Head::opening`]. A
+    /// packet that does has it; others may.
+    pub opening: u32,
 }
 
 /// Packets and octets on the wire.
@@ -258,18 +258,18 @@ fn finish<B: PacketBytes + ?Sized>(
     let transport_offset = offset + network.header_length as usize;
     let length = network.octets - network.header_length;
     let mut head = transport::Head::default();
-    if ip_protocol::has_ports(network.protocol) && !network.is_later_fragment {
+    if !network.is_later_fragment {
         head = transport::parse_head(bytes, transport_offset, network.protocol, length)?;
     }
     let ports = head.ports;
-    let (remote, remote_port, local_port, may_open) = match direction {
+    let (remote, remote_port, local_port, opening) = match direction {
         Direction::Up => (
             network.destination,
             ports.destination,
             ports.source,
-            head.may_open,
+            head.opening,
         ),
-        Direction::Down => (network.source, ports.source, ports.destination, false),
+        Direction::Down => (network.source, ports.source, ports.destination, 0),
     };
     Ok(Packet {
         remote,
@@ -281,7 +281,7 @@ fn finish<B: PacketBytes + ?Sized>(
         ip_offset: offset as u32,
         transport_offset: transport_offset as u32,
         aggregate_only: network.aggregate_only,
-        may_open,
+        opening,
     })
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn first_look<F: Frame>(frame: &F, direction: Direction) -> Look {
         Ok(packet) => {
             let key = packet.key(device);
             let traffic = wire_traffic(frame, &packet, &info);
-            if ledger.enter(&key, traffic, packet.may_open) {
+            if ledger.enter(&key, traffic, packet.opening) {
                 Look::Attentive(device)
             } else {
                 Look::Done
@@ -100,7 +100,7 @@ pub(crate) fn settle<F: Frame>(
         return false;
     };
     match outcome {
-        Ok((packet, traffic)) => ledger.enter(&packet.key(device), traffic, packet.may_open),
+        Ok((packet, traffic)) => ledger.enter(&packet.key(device), traffic, packet.opening),
         Err(reason) => {
             add_unaccounted(ledger.counters, reason, ledger.l2_octets);
             false
@@ -141,13 +141,13 @@ impl Ledger {
     /// Counts a packet into its flow's entry in the active epoch. Returns whether the flow has
     /// attention.
     #[inline(always)]
-    fn enter(self, key: &FlowKey, traffic: WireTraffic, may_open: bool) -> bool {
+    fn enter(self, key: &FlowKey, traffic: WireTraffic, opening: u32) -> bool {
         let Some(flow) = EPOCH.get_value_ptr_mut(0, key) else {
             let new = New {
                 traffic,
                 l2_octets: self.l2_octets,
                 direction: self.direction,
-                may_open,
+                opening,
             };
             return enter_new(self.counters, key, &new);
         };
@@ -157,10 +157,10 @@ impl Ledger {
         add_traffic(side(flow, self.direction), traffic);
         flow.last_tick = tick;
         add_in_flow(self.counters, traffic, self.l2_octets);
-        if flow.attention.is_calm(self.direction) && !may_open {
+        if flow.attention.is_calm(self.direction) && opening == 0 {
             return false;
         }
-        attend(flow, key.transport, self.direction, may_open);
+        attend(flow, key.transport, self.direction, opening);
         true
     }
 }
@@ -168,9 +168,9 @@ impl Ledger {
 /// Takes the flow's attention on by one packet. The first on this CPU is the entry's first here:
 /// another CPU made it.
 #[inline(never)]
-fn attend(flow: &mut FlowCounters, transport: u32, direction: Direction, may_open: bool) {
+fn attend(flow: &mut FlowCounters, transport: u32, direction: Direction, opening: u32) {
     let attention = flow.attention;
-    flow.attention = attention.after(flow.last_tick, transport, direction, may_open);
+    flow.attention = attention.after(flow.last_tick, transport, direction, opening != 0);
 }
 
 /// A packet whose flow has no entry yet.
@@ -178,7 +178,7 @@ struct New {
     traffic: WireTraffic,
     l2_octets: u64,
     direction: Direction,
-    may_open: bool,
+    opening: u32,
 }
 
 /// Counts it: makes the entry, or counts the packet into the device's overflow. Returns whether the
@@ -186,7 +186,8 @@ struct New {
 #[inline(never)]
 fn enter_new(counters: &mut DeviceCounters, key: &FlowKey, new: &New) -> bool {
     let tick = jiffies();
-    let attention = Attention::default().after(tick, key.transport, new.direction, new.may_open);
+    let attention =
+        Attention::default().after(tick, key.transport, new.direction, new.opening != 0);
     match insert_flow(key, new, tick, attention) {
         Ok(()) => add_in_flow(counters, new.traffic, new.l2_octets),
         Err(reason) => {
@@ -194,7 +195,7 @@ fn enter_new(counters: &mut DeviceCounters, key: &FlowKey, new: &New) -> bool {
             add_unaccounted(counters, reason, new.l2_octets);
         }
     }
-    new.may_open || !attention.is_calm(new.direction)
+    new.opening != 0 || !attention.is_calm(new.direction)
 }
 
 /// Makes the flow's entry. `BPF_ANY` is right for a per-CPU table: should another CPU make the

@@ -10,6 +10,7 @@ use aya_ebpf::btf_maps::{
 use aya_ebpf::macros::btf_map;
 use flowwatch_common::abi::{DeviceCounters, FlowCounters, FlowKey, Sample, SampleCounters};
 use flowwatch_common::census::{CensusCounters, CensusFrame, SightingCounter, SightingKey};
+use flowwatch_common::parse::Packet;
 use flowwatch_common::prefix::PrefixRules;
 use flowwatch_common::sampling::stream::{STREAMS_MAX, StreamKey, StreamState};
 
@@ -64,6 +65,11 @@ pub(crate) static SAMPLES: RingBuf<Sample, { 1 << 20 }> = RingBuf::new();
 /// What became of the payloads that matched a rule. Written here.
 #[btf_map]
 pub(crate) static SAMPLE_COUNTERS: PerCpuArray<SampleCounters, 1> = PerCpuArray::new();
+
+/// The packet that is looked at again. On the stack it would be a packet of its own for each way
+/// through the parser, with which the verifier goes through all that follows.
+#[btf_map]
+pub(crate) static FOUND: PerCpuArray<Packet, 1> = PerCpuArray::new();
 
 /// The TCP streams whose beginnings may be sampled, the least recently used forgotten first. Written
 /// and read here.

@@ -16,25 +16,52 @@ use flowwatch_common::sampling::{self, Piece, Plan, SAMPLES_A_PACKET};
 
 use crate::account;
 use crate::frame::Frame as _;
-use crate::maps::{SAMPLE_COUNTERS, SAMPLES, STREAMS};
+use crate::maps::{FOUND, SAMPLE_COUNTERS, SAMPLES, STREAMS};
 use crate::whole_frame::{Source, WholeFrame as _};
 
 /// Copies to the ring what the rules ask for of a device's frame.
 #[inline(never)]
 pub(crate) fn take<S: Source>(source: S, device: u32) {
-    if let Some(packet) = find(source) {
-        take_parsed(source, device, &packet);
+    if find(source) {
+        take_found(source, device);
+    }
+}
+
+/// The same of a frame that was parsed.
+#[inline(always)]
+pub(crate) fn take_parsed<S: Source>(source: S, device: u32, packet: &Packet) {
+    if let Some(found) = found() {
+        *found = *packet;
+        take_found(source, device);
     }
 }
 
 #[inline(never)]
-fn find<S: Source>(source: S) -> Option<Packet> {
-    source.packet().ok()
+fn find<S: Source>(source: S) -> bool {
+    let Ok(packet) = source.packet() else {
+        return false;
+    };
+    let Some(found) = found() else {
+        return false;
+    };
+    *found = packet;
+    true
 }
 
-/// The same of a frame that was parsed.
+/// Returns the place of the packet that is looked at again.
+#[inline(always)]
+fn found() -> Option<&'static mut Packet> {
+    let packet = FOUND.get_ptr_mut(0)?;
+    // SAFETY: the kernel returned this CPU's own value, which is a packet or zeros, and those are a
+    // packet, too.
+    Some(unsafe { &mut *packet })
+}
+
 #[inline(never)]
-pub(crate) fn take_parsed<S: Source>(source: S, device: u32, packet: &Packet) {
+fn take_found<S: Source>(source: S, device: u32) {
+    let Some(packet) = found() else {
+        return;
+    };
     let Some(plan) = plan(source, device, packet) else {
         return;
     };

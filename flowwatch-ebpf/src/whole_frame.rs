@@ -201,8 +201,9 @@ impl WholeFrame for LinearXdpFrame {
             let Some(unit) = self.octets::<UNIT>(offset + at) else {
                 return false;
             };
-            // SAFETY: as above; units begin at multiples of 16 from there.
-            unsafe { write_words(unit, to.add(at)) };
+            let words = to.wrapping_add(at).cast::<[u32; UNIT / 4]>();
+            // SAFETY: as above; units begin at multiples of 16 from there, and any octets are words.
+            unsafe { words.write(core::mem::transmute::<[u8; UNIT], [u32; UNIT / 4]>(unit)) };
         }
         true
     }
@@ -223,17 +224,4 @@ fn opaque(number: usize) -> usize {
         );
     }
     hidden
-}
-
-/// Writes a unit in whole words.
-///
-/// # Safety
-/// There is room for it at `to`, which is aligned to 4 octets.
-#[inline(always)]
-unsafe fn write_words(unit: [u8; UNIT], to: *mut u8) {
-    for (number, octets) in unit.as_chunks::<4>().0.iter().enumerate() {
-        let to = to.wrapping_add(number * 4).cast::<u32>();
-        // SAFETY: the caller vouches for room and alignment.
-        unsafe { to.write(u32::from_ne_bytes(*octets)) };
-    }
 }

@@ -2,8 +2,12 @@
 //! no shorter piece of them says anything else.
 #![no_main]
 
-use flowwatch_common::abi::{Direction, Reason};
+use flowwatch_common::abi::{Direction, Reason, SAMPLE_PAYLOAD_MAX};
 use flowwatch_common::parse::{FrameInfo, Packet, parse_packet, wire_traffic};
+use flowwatch_common::sampling::stream::{
+    DECIDED_SAMPLES, StreamKey, StreamState, Streams, UNDECIDED_SAMPLES,
+};
+use flowwatch_common::sampling::{self, SAMPLES_A_PACKET};
 use flowwatch_common::wire::{ethernet, ipv4, ipv6, pppoe, vlan};
 use libfuzzer_sys::fuzz_target;
 
@@ -57,11 +61,16 @@ fn parse(octets: &[u8], frame: &FrameInfo, direction: Direction) -> Result<Packe
 
 fn check_frame(octets: &[u8], frame: &FrameInfo) {
     let up = parse(octets, frame, Direction::Up);
-    check_directions(up, parse(octets, frame, Direction::Down));
+    let down = parse(octets, frame, Direction::Down);
+    check_directions(up, down);
+    if let Ok(packet) = down {
+        check_samples(octets, &packet, frame, Direction::Down);
+    }
     match up {
         Ok(packet) => {
             check_packet(octets, &packet, frame);
             check_traffic(octets, &packet, frame);
+            check_samples(octets, &packet, frame, Direction::Up);
         }
         Err(reason) => assert!(
             !matches!(reason, Reason::FlowTableFull | Reason::FlowTableBusy),
@@ -80,6 +89,7 @@ fn check_directions(up: Result<Packet, Reason>, down: Result<Packet, Reason>) {
         remote: down.remote,
         remote_port: up.local_port,
         local_port: up.remote_port,
+        opening: 0,
         ..up
     };
     assert_eq!(turned, down);
@@ -142,6 +152,52 @@ fn check_traffic(octets: &[u8], packet: &Packet, frame: &FrameInfo) {
     assert_eq!(without_payload, u64::from(wire.packets) * on_the_wire);
 }
 
+/// The streams of one packet: one.
+#[derive(Default)]
+struct OneStream(Option<(StreamKey, StreamState)>);
+
+impl Streams for OneStream {
+    fn get(&mut self, key: &StreamKey) -> Option<StreamState> {
+        self.0.map(|(known, state)| {
+            assert_eq!(known, *key);
+            state
+        })
+    }
+
+    fn insert(&mut self, key: &StreamKey, state: &StreamState) {
+        self.0 = Some((*key, *state));
+    }
+}
+
+/// Samples are pieces of the payload, behind one another, and no more than their limits however
+/// often the packet comes.
+fn check_samples(octets: &[u8], packet: &Packet, frame: &FrameInfo, direction: Direction) {
+    let mut streams = OneStream::default();
+    let mut samples = 0;
+    for _ in 0..100 {
+        let key = packet.key(7);
+        let Some(plan) = sampling::plan(octets, packet, frame, &key, direction, &mut streams)
+        else {
+            break;
+        };
+        let pieces: Vec<_> = plan.pieces().collect();
+        let mut next = packet.transport_offset + 8;
+        for piece in &pieces {
+            assert!(piece.offset >= next && piece.length > 0);
+            assert!(piece.length <= piece.wire_length);
+            assert!(piece.length as usize <= SAMPLE_PAYLOAD_MAX);
+            next = piece.offset + piece.wire_length;
+            assert!(next <= packet.ip_offset + packet.octets);
+        }
+        assert!(pieces.len() <= SAMPLES_A_PACKET as usize);
+        assert!(!pieces.is_empty() || plan.turned_away);
+        samples += pieces.len() as u32;
+    }
+    if packet.protocol == 6 && direction == Direction::Up {
+        assert!(samples <= UNDECIDED_SAMPLES + DECIDED_SAMPLES);
+    }
+}
+
 /// What TCP says, or UDP has.
 fn transport_header(octets: &[u8], packet: &Packet) -> u32 {
     let data_offset = octets.get(packet.transport_offset as usize + 12);
@@ -161,7 +217,13 @@ fn check_prefixes(octets: &[u8], frame: &FrameInfo) {
         // The rest lies elsewhere: the parser knows of it.
         match parse(prefix, frame, Direction::Up) {
             Err(Reason::Truncated) => {}
-            parsed => assert_eq!(parsed, whole, "{length} octets at hand"),
+            // What doesn't show whether it opens a connection may do so.
+            Ok(packet) => {
+                let opening = whole.map_or(0, |whole| whole.opening);
+                let packet = Packet { opening, ..packet };
+                assert_eq!(Ok(packet), whole, "{length} octets at hand");
+            }
+            failed => assert_eq!(failed, whole, "{length} octets at hand"),
         }
         // There is no rest.
         let shorter = FrameInfo {
@@ -175,6 +237,10 @@ fn check_prefixes(octets: &[u8], frame: &FrameInfo) {
             (Ok(cut), Ok(whole)) if frame.segment_size != 0 => {
                 assert_eq!(cut.key(0), whole.key(0));
                 assert!(cut.octets <= whole.octets);
+            }
+            (Ok(cut), Ok(whole)) => {
+                let opening = whole.opening;
+                assert_eq!(Packet { opening, ..cut }, whole, "{length} octets in all");
             }
             (cut, whole) => assert_eq!(cut, whole, "{length} octets in all"),
         }

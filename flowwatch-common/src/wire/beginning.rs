@@ -80,17 +80,6 @@ pub enum Likeness {
 }
 
 impl Beginning {
-    /// Returns the beginning that is known whole.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "one instruction")]
-    #[must_use]
-    pub const fn of(octets: [u8; LENGTH as usize]) -> Self {
-        Self {
-            word: u64::from_be_bytes(octets),
-            there: u64::MAX,
-        }
-    }
-
     /// Reads the beginning of the payload of `length` octets at `offset`, which is behind headers of
     /// at least 8 octets.
     ///

@@ -3,8 +3,7 @@
 
 use crate::abi::Reason;
 use crate::bytes::PacketBytes;
-use crate::wire::beginning::Beginning;
-use crate::wire::ip_protocol::{TCP, UDP};
+use crate::wire::ip_protocol::{self, TCP, UDP};
 
 /// Octets of the UDP header.
 pub const UDP_HEADER_LENGTH: u32 = 8;
@@ -31,13 +30,18 @@ pub struct Ports {
 pub struct Head {
     /// The ports.
     pub ports: Ports,
-    /// Whether the packet may open a connection: TCP with SYN, UDP with what begins like a QUIC
+    /// Not 0 when the packet may open a connection: TCP with SYN, UDP with what begins like a QUIC
     /// Initial packet, and either when that is not at hand.
-    pub may_open: bool,
+    ///
+    /// A whole word, as the header has it: a truth value would be put together with the ports and
+    /// taken apart again, by half a dozen instructions.
+    pub opening: u32,
 }
 
-/// Parses the transport header of `length` octets, payload included, at `offset`, of a protocol
-/// with ports. Looks no further than the ports need, unless more is at hand.
+/// Parses the transport header of `length` octets, payload included, at `offset`: of a protocol
+/// without ports there is nothing to say.
+///
+/// TCP and UDP first, by their numbers: that is all that most packets pay.
 ///
 /// # Errors
 /// `Truncated` when the ports are cut short.
@@ -52,25 +56,58 @@ pub fn parse_head<B: PacketBytes + ?Sized>(
     protocol: u8,
     length: u32,
 ) -> Result<Head, Reason> {
-    if length < PORTS_LENGTH {
-        return Err(Reason::Truncated);
+    match protocol {
+        TCP => parse_opening(bytes, offset, length, syn),
+        UDP => parse_opening(bytes, offset, length, quic),
+        other if ip_protocol::has_ports(other) => parse_ports(bytes, offset, length),
+        _ => Ok(Head::default()),
     }
-    let opens = protocol == TCP || protocol == UDP;
+}
+
+/// Parses the ports, and whether a connection is opened: in one, where that much is at hand.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+fn parse_opening<B: PacketBytes + ?Sized>(
+    bytes: &B,
+    offset: usize,
+    length: u32,
+    opening: impl FnOnce([u8; OPENING_LENGTH]) -> u32,
+) -> Result<Head, Reason> {
     // Padding may stand in for octets that the packet doesn't have; who looks closer will see.
-    if let Some(octets) = bytes.octets::<OPENING_LENGTH>(offset) {
+    if let Some(octets) = bytes.octets::<OPENING_LENGTH>(offset)
+        && length >= PORTS_LENGTH
+    {
         let [s0, s1, d0, d1, ..] = octets;
         return Ok(Head {
             ports: ports([s0, s1, d0, d1]),
-            may_open: match protocol {
-                TCP => is_syn(octets),
-                UDP => is_quic_initial(octets),
-                _ => false,
-            },
+            opening: opening(octets),
         });
     }
     Ok(Head {
+        opening: u32::from(length >= OPENING_LENGTH as u32),
+        ..parse_ports(bytes, offset, length)?
+    })
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+fn parse_ports<B: PacketBytes + ?Sized>(
+    bytes: &B,
+    offset: usize,
+    length: u32,
+) -> Result<Head, Reason> {
+    if length < PORTS_LENGTH {
+        return Err(Reason::Truncated);
+    }
+    Ok(Head {
         ports: ports(bytes.octets(offset).ok_or(Reason::Truncated)?),
-        may_open: opens && length >= OPENING_LENGTH as u32,
+        opening: 0,
     })
 }
 
@@ -83,17 +120,24 @@ const fn ports([s0, s1, d0, d1]: [u8; 4]) -> Ports {
     }
 }
 
+/// Returns the SYN bit in the word that it stands in.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "two instructions")]
-const fn is_syn(octets: [u8; OPENING_LENGTH]) -> bool {
-    octets[13] & SYN != 0
+const fn syn(octets: [u8; OPENING_LENGTH]) -> u32 {
+    let [.., offset, flags, w0, w1] = octets;
+    u32::from_ne_bytes([offset, flags, w0, w1]) & u32::from_ne_bytes([0, SYN, 0, 0])
 }
 
+/// Returns 1 when the payload's first word is one of a QUIC Initial packet: the first octet, but for
+/// the bits that are protected, and three of the version's.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "a few comparisons")]
-const fn is_quic_initial(octets: [u8; OPENING_LENGTH]) -> bool {
-    let [_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h] = octets;
-    Beginning::of([a, b, c, d, e, f, g, h]).is_quic_initial()
+const fn quic(octets: [u8; OPENING_LENGTH]) -> u32 {
+    let [_, _, _, _, _, _, _, _, a, b, c, d, ..] = octets;
+    let word = u32::from_ne_bytes([a, b, c, d]) & u32::from_ne_bytes([0xf0, 0xff, 0xff, 0xff]);
+    let is_initial = word == u32::from_ne_bytes([0xc0, 0, 0, 0])
+        || word == u32::from_ne_bytes([0xd0, 0x6b, 0x33, 0x43]);
+    is_initial as u32
 }
 
 /// What the sampling needs of a TCP header (RFC 9293 §3.1).
@@ -162,7 +206,11 @@ mod tests {
     fn what_may_open_a_connection_is_told() {
         let check = |protocol, octets: &[u8], length, expected| {
             let head = parse_head(octets, 0, protocol, length).unwrap();
-            assert_eq!(head.may_open, expected, "{protocol} {octets:02x?} {length}");
+            assert_eq!(
+                head.opening != 0,
+                expected,
+                "{protocol} {octets:02x?} {length}"
+            );
         };
         let mut tcp = [0; 20];
         for (flags, expected) in [(0x02, true), (0x12, true), (0x10, false), (0x18, false)] {
