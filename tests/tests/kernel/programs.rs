@@ -77,18 +77,6 @@ impl Programs {
                 panic!("{}: {error:?}", hook.program);
             }
         }
-        if std::env::var_os("SHOW_VERIFIED").is_some() {
-            for hook in choice.hooks {
-                let n = match loaded.programs.ebpf.program(hook.program) {
-                    Some(Program::Xdp(p)) => p.info().unwrap().verified_instruction_count(),
-                    Some(Program::SchedClassifier(p)) => {
-                        p.info().unwrap().verified_instruction_count()
-                    }
-                    _ => None,
-                };
-                println!("VERIFIED {} {n:?}", hook.program);
-            }
-        }
         Self { loaded }
     }
 
