@@ -13,7 +13,7 @@ use aya::programs::{ProgramError, SchedClassifier, TcAttachType, Xdp, tc};
 
 use super::interface::Interface;
 use super::load::{self, LoadError, program};
-use super::support::{NotPermitted, NotSupported, io_error_of};
+use super::support::{NotPermitted, NotSupported, causes, io_error_of};
 
 /// Which hook the user wants for what devices send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -387,17 +387,6 @@ fn why_not_xdp(error: &AttachError) -> String {
         AttachError::Refused { source, .. } => causes(source.as_ref()),
         other => causes(other),
     }
-}
-
-/// Returns an error's chain of causes in one line.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut current = error.source();
-    while let Some(cause) = current {
-        text = format!("{text}: {cause}");
-        current = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

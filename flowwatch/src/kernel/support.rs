@@ -73,6 +73,17 @@ pub fn io_error_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&
     None
 }
 
+/// Returns an error's chain of causes in one line.
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut current = error.source();
+    while let Some(cause) = current {
+        text = format!("{text}: {cause}");
+        current = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,11 +110,6 @@ impl Fixture {
         frame
     }
 
-    /// Whether it counts in a flow.
-    pub(crate) fn is_flow(&self) -> bool {
-        matches!(self.expected, Outcome::Flow(_))
-    }
-
     /// Returns what must be counted in `direction`; nothing when the frame is nobody's.
     pub(crate) fn expected_in(&self, direction: Direction) -> Option<Result<Counted, Reason>> {
         let flow = match self.expected {
