@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::dns::{self, Question, Record};
 use crate::namespace::Namespace;
+use crate::tls::{self, Client};
 use crate::traffic::{self, Exchange, Server};
 
 /// How an exchange travels.
@@ -18,6 +19,8 @@ use crate::traffic::{self, Exchange, Server};
 pub enum Transport {
     /// A connection.
     Tcp,
+    /// The same in TLS, under the name that was asked for.
+    Tls,
     /// A datagram each way.
     Udp,
 }
@@ -122,7 +125,9 @@ impl Camera {
     /// The vendor's fix. One address of the old one is still there, under a new name.
     #[must_use]
     pub fn fixed_firmware() -> Self {
+        // A broker for many customers, which tells them by the name that TLS begins with.
         let broker = Contact {
+            transport: Transport::Tls,
             port: 8883,
             ..web([35, 160, 15, 131], 2_400, 900)
         };
@@ -198,13 +203,13 @@ impl Camera {
                     contact.address
                 );
                 contact
-                    .talk(device)
+                    .talk(device, Some(lookup.name))
                     .with_context(|| format!("talk to {}", lookup.name))?;
             }
         }
         self.unnamed
             .iter()
-            .try_for_each(|contact| contact.talk(device))
+            .try_for_each(|contact| contact.talk(device, None))
     }
 }
 
@@ -220,12 +225,14 @@ impl Lookup {
 }
 
 impl Contact {
-    /// Exchanges what there is to exchange, as often as said.
-    pub fn talk(&self, device: &Namespace) -> Result<()> {
+    /// Exchanges what there is to exchange, as often as said, with the server of that name.
+    pub fn talk(&self, device: &Namespace, name: Option<&str>) -> Result<()> {
         let server = SocketAddr::new(self.address.into(), self.port);
+        let client = name.map_or_else(Client::nameless, Client::of);
         for _ in 0..self.times {
             match self.transport {
                 Transport::Tcp => drop(traffic::tcp(device, server, self.exchange)?),
+                Transport::Tls => client.exchange(device, server, self.exchange)?,
                 Transport::Udp => traffic::udp(device, server, self.exchange)?,
             }
         }
@@ -256,6 +263,7 @@ pub fn serve(internet: &Namespace) -> Result<Vec<Server>> {
     let services: BTreeSet<_> = contacts().map(|c| (c.transport, c.port)).collect();
     let start = |(transport, port): (Transport, u16)| match transport {
         Transport::Tcp => Server::tcp(internet, port),
+        Transport::Tls => tls::serve(internet, port),
         Transport::Udp => {
             let of_port = contacts().filter(|c| (c.transport, c.port) == (transport, port));
             let addresses: BTreeSet<IpAddr> = of_port.map(|c| c.address.into()).collect();

@@ -23,6 +23,7 @@ fn check(attach: &str) -> Result<()> {
         "cm.iotcplatform.com",
         "us-master.iotcplatform.com",
         "wyze-iot.s3-us-west-2.amazonaws.com",
+        "a24rq1e5m4mtei-ats.iot.us-west-2.amazonaws.com  sni",
         "(no name seen)",
     ] {
         ensure!(printed.contains(name), "{name} is missing:\n{printed}");

@@ -23,6 +23,8 @@ const BOTH: [Attach; 2] = [Attach::Xdp, Attach::Tc];
 const EXCHANGE: Exchange = Exchange { up: 40, down: 30 };
 /// The port of the camera's rendezvous servers.
 const RENDEZVOUS: u16 = 10_240;
+/// The port of the camera's broker, to which it talks in TLS.
+const BROKER: u16 = 8883;
 /// One address of theirs.
 const CDN: Ipv4Addr = Ipv4Addr::new(50, 7, 98, 242);
 
@@ -120,12 +122,18 @@ fn check_resolver(resolver: Resolver) -> Result<()> {
             );
         }
         for flow in document.flows.values() {
-            let source = flow.name.as_ref().map(|_| "dns");
+            let told = if flow.remote_port == BROKER {
+                "sni"
+            } else {
+                "dns"
+            };
+            let source = flow.name.as_ref().map(|_| told);
             ensure!(flow.name_source.as_deref() == source, "{attach}: {flow:?}");
         }
-        let questions = camera.lookups.len() as u64 + 1;
+        // The names that were asked for, the one more, and the broker's, which the camera says itself.
+        let understood = camera.lookups.len() as u64 + 2;
         ensure!(
-            document.meta.names.understood == questions,
+            document.meta.names.understood == understood,
             "{:?}",
             document.meta.names
         );

@@ -34,7 +34,7 @@ const PACKAGES: &[Package] = &[
     Package {
         name: "dnsmasq-base",
         command: "dnsmasq",
-        why: "the lab's name server",
+        why: "the lab's name server, which gives addresses by DHCP, too",
     },
     Package {
         name: "tshark",

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -22,11 +23,13 @@ fn identity() -> Result<&'static Identity> {
     if let Some(identity) = IDENTITY.get() {
         return Ok(identity);
     }
-    let names = ["lab.test".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).context("make a certificate")?;
+    // Its signatures are of one length always, so that two runs' octets are equal.
+    let key = KeyPair::generate_for(&PKCS_ED25519).context("make a key pair")?;
+    let parameters = CertificateParams::new(["lab.test".to_owned()])?;
+    let certificate = parameters.self_signed(&key).context("make a certificate")?;
     Ok(IDENTITY.get_or_init(|| Identity {
-        certificate: made.cert.der().clone(),
-        key: made.signing_key.serialize_der(),
+        certificate: certificate.der().clone(),
+        key: key.serialize_der(),
     }))
 }
 
