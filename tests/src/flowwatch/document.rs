@@ -1,11 +1,14 @@
 //! flowwatch's JSON document as typed values.
 
+mod naming;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
+pub use self::naming::{NameDetail, ResolverSeen, Resolving};
 use crate::witness::{Traffic, UpDown};
 
 /// A document; what a test doesn't read is left out.
@@ -238,43 +241,6 @@ pub struct Flow {
     /// The names with what is known of them.
     #[serde(default)]
     pub names: Vec<NameDetail>,
-}
-
-/// What is known of one of a flow's names.
-#[derive(Clone, Debug, Deserialize)]
-pub struct NameDetail {
-    /// The name.
-    pub name: String,
-    /// Where it is from.
-    pub source: String,
-    /// Whether the device asked for it.
-    pub asked: Option<bool>,
-    /// The names that it is an alias of.
-    pub chain: Vec<String>,
-}
-
-/// A device's way of resolving names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Resolving {
-    /// The resolvers that the network gave it.
-    pub offered: Vec<IpAddr>,
-    /// Those that it talked to.
-    pub resolvers: Vec<ResolverSeen>,
-    /// Names that never resolved.
-    pub unresolved: Vec<String>,
-}
-
-/// A resolver that a device talked to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-pub struct ResolverSeen {
-    /// Its address.
-    pub address: IpAddr,
-    /// The name by which it is known.
-    pub name: Option<String>,
-    /// `udp`, `tcp`, `dot`, `doq` or `doh`.
-    pub transport: String,
-    /// Whether the network gave it, where that is known.
-    pub given: Option<bool>,
 }
 
 /// Frames in no flow for one reason.
