@@ -91,15 +91,15 @@ impl NameSource {
     }
 }
 
-/// The readers of samples, in the order in which they are asked. A new one is a file beside this
-/// one, and a line here.
+/// The readers of samples, in the order in which they are asked: those that know theirs by its port
+/// before those that look for theirs on any. A new one is a file beside this one, and a line here.
 static READERS: &[fn() -> Box<dyn NameReader>] = &[
     || Box::new(dns::DnsAnswers),
     || Box::new(dns_stream::DnsStreams::new()),
-    || Box::new(tcp::StreamStarts::new(StreamLimits::default())),
-    || Box::new(quic::QuicInitials::new(StreamLimits::default())),
     || Box::new(mdns::MdnsAnnouncements),
     || Box::new(offers::DhcpOffers),
+    || Box::new(tcp::StreamStarts::new(StreamLimits::default())),
+    || Box::new(quic::QuicInitials::new(StreamLimits::default())),
 ];
 
 /// What became of the samples since the table was made.
@@ -175,22 +175,22 @@ impl NameTable {
         }
     }
 
-    /// Takes in what a sample says, if any reader can read it.
+    /// Takes in what a sample says, as the first reader that takes it for its own reads it.
     pub fn observe(&mut self, sample: &PayloadSample) {
-        for reader in &mut self.readers {
-            if let Some(reading) = reader.read(sample) {
-                self.counters.add(&reading);
-                for claim in reading.claims {
-                    self.bindings.hold(sample.device, claim, sample.at);
-                }
-                for fact in reading.facts {
-                    match fact {
-                        Fact::Lookup(lookup) => self.lookups.hold(sample.device, &lookup),
-                        Fact::Offer(servers) => self.lookups.offer(sample.device, &servers),
-                        Fact::Announcement(claim) => {
-                            self.announcements.hold(sample.device, claim, sample.at);
-                        }
-                    }
+        let mut readers = self.readers.iter_mut();
+        let Some(reading) = readers.find_map(|reader| reader.read(sample)) else {
+            return;
+        };
+        self.counters.add(&reading);
+        for claim in reading.claims {
+            self.bindings.hold(sample.device, claim, sample.at);
+        }
+        for fact in reading.facts {
+            match fact {
+                Fact::Lookup(lookup) => self.lookups.hold(sample.device, &lookup),
+                Fact::Offer(servers) => self.lookups.offer(sample.device, &servers),
+                Fact::Announcement(claim) => {
+                    self.announcements.hold(sample.device, claim, sample.at);
                 }
             }
         }
@@ -567,6 +567,21 @@ mod tests {
             bindings: 1,
         };
         assert_eq!(table.counters(), expected);
+    }
+
+    #[test]
+    fn a_sample_is_one_readers_alone() {
+        let mut table = NameTable::default();
+        let mut announcement = answer("cam.local", &[("cam.local", A, "192.168.8.20")]);
+        announcement.direction = flowwatch_common::abi::Direction::Up;
+        (announcement.remote_port, announcement.local_port) = (5353, 5353);
+        table.observe(&announcement);
+        let NameCounters {
+            samples,
+            understood,
+            ..
+        } = table.counters();
+        assert_eq!((samples, understood), (1, 1));
     }
 
     #[test]
