@@ -40,3 +40,29 @@ pub struct ResolverSeen {
     /// Whether the network gave it, where that is known.
     pub given: Option<bool>,
 }
+
+/// What became of the payload samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Names {
+    /// All of them.
+    pub samples: u64,
+    /// Read to their end.
+    pub understood: u64,
+    /// Parts of something that was not complete with them.
+    pub pending: u64,
+    /// Read to where they were cut.
+    pub cut: u64,
+    /// Contradicting themselves.
+    pub malformed: u64,
+    /// With nothing to say.
+    pub nameless: u64,
+    /// Addresses of a blocker's.
+    pub blocked: u64,
+    /// Streams dropped before they had told a name.
+    #[serde(default)]
+    pub abandoned: u64,
+    /// Bindings that gave way.
+    pub turned_away: u64,
+    /// Bindings held.
+    pub bindings: u64,
+}
