@@ -164,12 +164,12 @@ fn in_kernel(programs: &mut Programs, hook: &Hook, scenario: &Scenario, device: 
             let whose = (sample.device, sample.direction);
             assert_eq!(whose, (device, scenario.direction), "{what}");
         }
-        let taken: Vec<Taken> = samples.into_iter().map(taken).collect();
+        let taken: Vec<Taken> = samples.iter().map(taken).collect();
         assert_eq!(taken, step.samples, "{what}");
     }
 }
 
-fn taken(sample: PayloadSample) -> Taken {
+fn taken(sample: &PayloadSample) -> Taken {
     Taken {
         segment: sample.segment,
         wire_length: sample.wire_length,
@@ -233,10 +233,10 @@ impl Connection {
     }
 
     /// A segment at this offset of the stream, of which so many octets are sampled.
-    fn data(self, offset: u32, payload: &[u8], sampled: usize) -> Step {
+    fn data(self, offset: u32, payload: &[u8], wanted: usize) -> Step {
         let start = self.isn.wrapping_add(1);
-        let pieces = payload[..sampled].chunks(2000).enumerate();
-        let samples = pieces.map(|(number, piece)| Taken {
+        let pieces = payload[..wanted].chunks(2000).enumerate();
+        let each = pieces.map(|(number, piece)| Taken {
             segment: Some(Segment {
                 stream_start: start,
                 sequence: start.wrapping_add(offset + 2000 * number as u32),
@@ -244,9 +244,8 @@ impl Connection {
             wire_length: piece.len() as u32,
             payload: piece.to_vec(),
         });
-        let samples = samples.collect();
         Step {
-            samples,
+            samples: each.collect(),
             ..silent(self.packet(ACK | 8, 1 + offset, payload))
         }
     }

@@ -8,9 +8,10 @@ use flowwatch_common::abi::{Direction, Reason};
 use flowwatch_tests::generator::Generator;
 use flowwatch_tests::link::{self, End, Mac};
 use flowwatch_tests::namespace::Namespace;
+use flowwatch_tests::packet::Packet;
 use flowwatch_tests::privilege::{Need, granted};
 
-use crate::golden::{self, Extra, Fixture, GATEWAY, Outcome};
+use crate::golden::{self, CAMERA_V4, Extra, Fixture, GATEWAY, Outcome, REMOTE_V4};
 use crate::hook::{EGRESS, INGRESS};
 use crate::programs::{Choice, Programs, device_mac};
 use crate::tally::Tally;
@@ -69,18 +70,23 @@ impl Link {
         Ok(link)
     }
 
-    /// Sends every frame once, scattered, up or down.
+    /// Sends every fixture's frame once, scattered, up or down.
     fn send(&self, fixtures: &[Fixture], direction: Direction) -> Result<()> {
-        let from = match direction {
-            Direction::Up => &self.device,
-            Direction::Down => &self.gateway,
-        };
         let frames: Vec<Vec<u8>> = (0..)
             .zip(fixtures)
             .map(|(device, fixture)| fixture.frame_of(device_mac(device), direction))
             .collect();
+        self.send_frames(&frames, direction)
+    }
+
+    /// Sends every frame once, scattered, up or down.
+    fn send_frames(&self, frames: &[Vec<u8>], direction: Direction) -> Result<()> {
+        let from = match direction {
+            Direction::Up => &self.device,
+            Direction::Down => &self.gateway,
+        };
         let generator = Generator::new(from, INTERFACE)?.scattered()?;
-        let sent = generator.send(&frames, frames.len() as u64)?;
+        let sent = generator.send(frames, frames.len() as u64)?;
         ensure!(sent.total() == frames.len() as u64);
         Ok(())
     }
@@ -141,5 +147,51 @@ fn headers_beyond_the_linear_part_and_tags_taken_off_count_alike() -> Result<()>
         assert_eq!(counted, *expected, "{}", fixture.name);
     }
     println!("{} frames, scattered, up and down", fixtures.len());
+    Ok(())
+}
+
+/// Octets of no pattern, such as a copy could make by itself.
+fn octets(first: &[u8], length: usize) -> Vec<u8> {
+    let rest = (first.len()..length).map(|at| (at * 7 + at / 256) as u8);
+    first.iter().copied().chain(rest).collect()
+}
+
+#[test]
+fn payloads_beyond_the_linear_part_are_sampled() -> Result<()> {
+    if !granted(&[Need::Root])? {
+        return Ok(());
+    }
+    let mut programs = Programs::load(Choice {
+        hooks: &[&INGRESS, &EGRESS],
+        ..Choice::of_devices(1)
+    });
+    let camera = Mac(device_mac(0));
+    // A record of 3,000 octets with a hello of 2,996; a QUIC Initial; an answer.
+    let hello = octets(&[0x16, 3, 1, 0x0b, 0xb8, 1, 0, 0x0b, 0xb4], 3005);
+    let initial = octets(&[0xc0, 0, 0, 0, 1], 1200);
+    let answer = octets(&[], 500);
+    let up = || Packet::ethernet(camera, GATEWAY).ipv4(CAMERA_V4, REMOTE_V4);
+    let down = Packet::ethernet(GATEWAY, camera).ipv4(REMOTE_V4, CAMERA_V4);
+    let sent_up = [
+        up().tcp(40000, 443).payload_octets(hello.clone()),
+        up().udp(40000, 443).payload_octets(initial.clone()),
+    ];
+    let sent_down = [down.udp(53, 40000).payload_octets(answer.clone())];
+    let link = Link::new()?;
+    let attached = link.gateway.enter(|| programs.attach_tc(INTERFACE))?;
+    for (packets, direction) in [
+        (&sent_up[..], Direction::Up),
+        (&sent_down[..], Direction::Down),
+    ] {
+        let padded = packets.iter().map(|packet| packet.clone().pad_to(PADDED));
+        let frames: Vec<Vec<u8>> = padded.map(|packet| packet.build()).collect();
+        link.send_frames(&frames, direction)?;
+    }
+    await_frames(&programs, 1, 3).context("await the frames")?;
+    drop(attached);
+    let samples = programs.samples();
+    let payloads: Vec<&[u8]> = samples.iter().map(|sample| &*sample.payload).collect();
+    let expected = [&hello[..2000], &hello[2000..], &initial, &answer];
+    assert_eq!(payloads, expected);
     Ok(())
 }
