@@ -117,7 +117,7 @@ pub fn sighting_of<B: PacketBytes + ?Sized>(bytes: &B, frame: &FrameInfo) -> Opt
     Some(Sighting {
         key: SightingKey {
             address,
-            mac_and_version: header.source | (version as u64) << 48,
+            mac_and_version: header.source | u64::from(version) << 48,
         },
         carries_names: packet.is_ok_and(|packet| carries_names(&packet)),
     })
@@ -125,6 +125,10 @@ pub fn sighting_of<B: PacketBytes + ?Sized>(bytes: &B, frame: &FrameInfo) -> Opt
 
 /// Returns the address that an ARP message is from, with its version.
 #[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
 fn arp_sender<B: PacketBytes + ?Sized>(
     bytes: &B,
     header: &ethernet::Header,
@@ -149,6 +153,10 @@ fn arp_sender<B: PacketBytes + ?Sized>(
 
 /// Returns whether a packet is of a protocol that carries names.
 #[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a call would pass the packet by memory"
+)]
 fn carries_names(packet: &Packet) -> bool {
     let mut index = 0;
     while index < NAME_PORTS.len() {

@@ -126,7 +126,7 @@ pub struct RunArgs {
 
     /// A device to count, by a name of your choice and its MAC address, which `flowwatch devices`
     /// shows; or every device whose address begins so, as it appears. Give it again for more
-    /// [example: --device camera=2c:aa:8e:01:02:03 --device 'cam=2c:aa:8e:*']
+    /// [example: --device 'cam=2c:aa:8e:*' --device camera=2c:aa:8e:01:02:03]
     #[arg(short, long = "device", value_name = "NAME=MAC")]
     devices: Vec<DeviceTag>,
 

@@ -18,7 +18,6 @@ use crate::capture::{Capture, LinkType};
 use crate::census::{Census, CensusMeta, LanDevices, Sightings, read_leases};
 use crate::console::{self, tell};
 use crate::exit::{ExitStatus, Failure};
-use crate::kernel::attach::{TcHook, attach_census};
 use crate::kernel::census::{self, LoadedCensus};
 use crate::kernel::interface::{self, Interface};
 use crate::kernel::{clock::TickClock, neighbours};
@@ -113,7 +112,7 @@ async fn listen(names: &[String], duration: Duration) -> anyhow::Result<(Census,
         frames,
         sightings,
     } = census::load()?;
-    let attached = attach_census(&mut programs.ebpf, &interfaces, TcHook::Auto)?;
+    let attached = census::attach(&mut programs.ebpf, &interfaces)?;
     let mut ring = census::watch(frames).context("watch the ring of frames")?;
     let shown = names.join(", ");
     tell(&format!(

@@ -11,10 +11,8 @@ mod suggestion;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use flowwatch_common::bytes::PacketBytes as _;
 use flowwatch_common::census::{SightingKey, sighting_of};
 use flowwatch_common::parse::FrameInfo;
-use flowwatch_common::wire::ethernet;
 use jiff::Timestamp;
 
 pub use device::{CensusMeta, DEVICE_FIELDS, DeviceField, LanDevice, LanDevices};
@@ -229,11 +227,6 @@ fn address_of(key: &SightingKey) -> Option<IpAddr> {
         6 => Some(IpAddr::V6(address)),
         _ => None,
     }
-}
-
-/// Returns the MAC address that a frame is from.
-fn sender(octets: &[u8]) -> Option<[u8; 6]> {
-    octets.octets(ethernet::HEADER_LENGTH - 8)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Names are a stranger's: texts are kept as they were sent, up to a bound, and escaped by formats.
 
 use flowwatch_common::abi::Direction;
+use flowwatch_common::bytes::PacketBytes as _;
 use flowwatch_common::census::MDNS_PORT;
 use flowwatch_common::parse::{FrameInfo, Packet, parse_packet};
 use flowwatch_common::wire::dns;
@@ -11,6 +12,8 @@ use flowwatch_common::wire::{dhcp, dhcpv6, ethernet};
 
 /// The octets that are kept of a name: those of the longest domain name.
 const MAX_NAME: usize = 255;
+/// Offset of a frame's source address.
+const SOURCE: usize = 6;
 /// The records of a multicast message that are looked at.
 const MAX_RECORDS: usize = 64;
 
@@ -75,6 +78,7 @@ pub(super) fn in_frame(octets: &[u8], length: u32) -> Option<([u8; 6], Hostname)
         ..FrameInfo::default()
     };
     let header = ethernet::parse(octets).ok()?;
+    let sender = octets.octets(SOURCE)?;
     let packet = parse_packet(octets, &header, &frame, Direction::Down).ok()?;
     let start = (packet.transport_offset + UDP_HEADER_LENGTH) as usize;
     let end = (packet.ip_offset + packet.octets) as usize;
@@ -83,9 +87,9 @@ pub(super) fn in_frame(octets: &[u8], length: u32) -> Option<([u8; 6], Hostname)
         (_, dhcp::SERVER_PORT) | (dhcp::SERVER_PORT, _) => in_dhcp(payload),
         (_, dhcpv6::SERVER_PORT) => {
             let name = in_dhcpv6(payload)?;
-            Some((super::sender(octets)?, name))
+            Some((sender, name))
         }
-        (MDNS_PORT, _) => Some((super::sender(octets)?, in_mdns(payload, &packet)?)),
+        (MDNS_PORT, _) => Some((sender, in_mdns(payload, &packet)?)),
         _ => None,
     }
 }

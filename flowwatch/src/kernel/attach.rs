@@ -164,10 +164,7 @@ pub fn attach(
 }
 
 /// Attaches the census' program to every interface, or to none.
-///
-/// # Errors
-/// [`AttachError`]; what had been attached is detached.
-pub fn attach_census(
+pub(super) fn attach_census(
     ebpf: &mut Ebpf,
     interfaces: &[Interface],
     hook: TcHook,

@@ -2,12 +2,14 @@
 
 use std::io;
 
-use aya::EbpfLoader;
 use aya::maps::{MapData, MapError, PerCpuArray, PerCpuHashMap, RingBuf};
+use aya::{Ebpf, EbpfLoader};
 use flowwatch_common::bytes::PacketBytes as _;
 use flowwatch_common::census::{CensusCounters, MAX_SIGHTINGS, SightingCounter, SightingKey};
 use tokio::io::unix::AsyncFd;
 
+use super::attach::{self, AttachError, Attached, TcHook};
+use super::interface::Interface;
 use super::load::{self, LoadError, OBJECT, Programs};
 
 /// Octets of the ring for frames that carry names. They come one at a time, but for the answers to
@@ -48,6 +50,14 @@ pub fn load() -> Result<LoadedCensus, LoadError> {
         },
         programs: Programs::new(ebpf)?,
     })
+}
+
+/// Attaches the program to every interface, or to none.
+///
+/// # Errors
+/// [`AttachError`]; what had been attached is detached.
+pub fn attach(ebpf: &mut Ebpf, interfaces: &[Interface]) -> Result<Attached, AttachError> {
+    attach::attach_census(ebpf, interfaces, TcHook::Auto)
 }
 
 impl Seen {

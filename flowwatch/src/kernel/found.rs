@@ -23,6 +23,10 @@ pub fn room(tagged: usize, rules: usize) -> u32 {
 }
 
 /// Sets the maps' sizes and the number of rules.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the loader keeps the reference"
+)]
 pub(super) fn size<'a>(loader: &mut EbpfLoader<'a>, rules: &'a u32, room: u32) {
     loader
         .override_global("PREFIX_COUNT", rules, true)

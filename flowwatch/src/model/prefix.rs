@@ -76,7 +76,7 @@ fn cut(octets: [u8; 6], bits: u32) -> [u8; 6] {
 
 impl fmt::Display for MacPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.bits % 4 != 0 {
+        if !self.bits.is_multiple_of(4) {
             let [a, b, c, d, e, g] = self.octets;
             let bits = self.bits;
             return write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}/{bits}");

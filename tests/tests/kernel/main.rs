@@ -7,6 +7,7 @@
     reason = "an integration test is a test module: what fails here fails the test"
 )]
 
+mod census;
 mod crowded;
 mod devices;
 mod drain;
