@@ -1,8 +1,10 @@
 //! Names of what devices say themselves and of what they are told in other ways than one datagram,
 //! live: by real clients and servers, at both hooks, with counting held against the witness.
 
+mod captured;
 mod flood;
 mod hostile;
+mod hosts;
 mod http;
 mod quic;
 mod resolver;
