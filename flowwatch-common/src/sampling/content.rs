@@ -85,6 +85,11 @@ mod tests {
     fn a_hello_in_several_records_is_wanted_up_to_the_limit() {
         let first = [0x16, 3, 1, 0, 50, 1, 0, 1, 0xf8, 3, 3];
         assert_eq!(fit(&first), Fit::Wanted(HELLO_MAX));
+        // A message of 55 octets, in a record of as many, and of one less.
+        let fitting = [0x16, 3, 1, 0, 55, 1, 0, 0, 51, 3, 3];
+        assert_eq!(fit(&fitting), Fit::Wanted(60));
+        let longer = [0x16, 3, 1, 0, 54, 1, 0, 0, 51, 3, 3];
+        assert_eq!(fit(&longer), Fit::Wanted(HELLO_MAX));
         let endless = [0x16, 3, 1, 0xff, 0xff, 1, 0xff, 0xff, 0xff, 3, 3];
         assert_eq!(fit(&endless), Fit::Wanted(HELLO_MAX));
         let longest = [0x16, 3, 1, 0xff, 0xff, 1, 0, 0xff, 0xfb, 3, 3];

@@ -221,6 +221,11 @@ mod tests {
         let mut udp = [0; 20];
         udp[8..13].copy_from_slice(&[0xc3, 0, 0, 0, 1]);
         check(UDP, &udp, 1208, true);
+        udp[8..13].copy_from_slice(&[0xd7, 0x6b, 0x33, 0x43, 0xcf]);
+        check(UDP, &udp, 1208, true);
+        udp[8] = 0xc7;
+        check(UDP, &udp, 1208, false);
+        udp[8] = 0xd7;
         check(TCP, &udp, 1208, false);
         check(132, &udp, 1208, false);
         // It is elsewhere, or there is none.
