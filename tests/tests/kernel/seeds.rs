@@ -17,7 +17,7 @@ const WRITE: &str = "FLOWWATCH_WRITE_SEEDS";
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/packet");
 
 /// The files, and the golden frames in them: small ones, and of each header one at least.
-const SEEDS: [(&str, &str); 37] = [
+const SEEDS: [(&str, &str); 40] = [
     ("arp", "ARP"),
     (
         "big-tcp-v4-short",
@@ -67,10 +67,13 @@ const SEEDS: [(&str, &str); 37] = [
     ("pppoe-v6-two-tags", "a PPPoE session under two tags"),
     ("ppp-control", "PPP's link control"),
     ("sctp", "SCTP over IPv4"),
+    ("tcp-hello", "a ClientHello"),
+    ("tcp-request", "an HTTP request"),
     ("tcp-syn", "a TCP SYN with its options"),
     ("tcp-v6", "TCP from port 65,535 to port 0"),
     ("two-tags", "a service's and a customer's tag"),
     ("udp-lite", "UDP-Lite over IPv4"),
+    ("udp-quic", "a QUIC Initial packet"),
     ("udp-v4", "UDP without payload over IPv4"),
     ("udp-v6", "UDP without payload over IPv6"),
 ];

@@ -10,7 +10,15 @@ use super::{
 };
 
 pub(super) fn fixtures() -> Vec<Fixture> {
-    [tcp(), udp(), ports_first(), portless(), cut_ports()].concat()
+    [
+        tcp(),
+        udp(),
+        beginnings(),
+        ports_first(),
+        portless(),
+        cut_ports(),
+    ]
+    .concat()
 }
 
 #[rustfmt::skip]
@@ -71,6 +79,26 @@ fn udp() -> Vec<Fixture> {
         fixture("UDP from no address",
             &camera().ipv4(Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST).udp(68, 67).payload(300),
             v4(17, 68, 67, 328).between(Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST)),
+    ]
+}
+
+/// What connections begin with that say their name: payloads that are sampled.
+#[rustfmt::skip]
+fn beginnings() -> Vec<Fixture> {
+    let filled = |first: &[u8], length| {
+        let rest = (1..).take(length - first.len());
+        first.iter().copied().chain(rest).collect::<Vec<u8>>()
+    };
+    let tcp = |payload| camera_v4().tcp(40000, 443).payload_octets(payload);
+    // A record of 60 octets, in it a ClientHello of 56; a long header with an ID of 8 octets.
+    let hello = filled(&[0x16, 3, 1, 0, 60, 1, 0, 0, 56], 65);
+    let initial = filled(&[0xc0, 0, 0, 0, 1, 8], 106);
+    vec![
+        fixture("a ClientHello", &tcp(hello), v4(6, 40000, 443, 105)),
+        fixture("an HTTP request",
+            &tcp(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()), v4(6, 40000, 443, 67)),
+        fixture("a QUIC Initial packet",
+            &camera_v4().udp(40000, 443).payload_octets(initial), v4(17, 40000, 443, 134)),
     ]
 }
 
