@@ -108,7 +108,7 @@ fn census(lab: &Lab, options: &[&str]) -> Result<Value> {
     serde_json::from_str(&output).context("read the list")
 }
 
-fn device<'a>(list: &'a Value, mac: Mac) -> Result<&'a Value> {
+fn device(list: &Value, mac: Mac) -> Result<&Value> {
     let devices = list["devices"].as_array().context("find the devices")?;
     let found = devices
         .iter()
