@@ -171,10 +171,10 @@ fn devices_beyond_the_room_are_not_counted_and_their_frames_are_told() -> Result
 
 #[test]
 fn processors_that_find_the_same_devices_at_once_agree_on_their_numbers() -> Result<()> {
+    const DEVICES: u16 = 500;
     if !granted(&[Need::Root])? {
         return Ok(());
     }
-    const DEVICES: u16 = 500;
     let rules = [prefix_rule(VENDOR, 24)];
     let mut programs = programs(&rules, &[&INGRESS]);
     let threads = thread::available_parallelism()?.get().max(2);
