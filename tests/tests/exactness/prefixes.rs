@@ -10,7 +10,7 @@ use flowwatch_tests::volley::{self, Stream};
 use crate::{HOOKS, silent_lab, turn};
 
 const PACKETS: u64 = 40_000;
-const PORT: u16 = 5353;
+const PORT: u16 = 10_240;
 /// What flowwatch is to call the lab's devices: the ledger goes by these names.
 const NAMES: [&str; 2] = ["cam-00:00:01", "cam-00:00:02"];
 

@@ -11,7 +11,7 @@ use flowwatch_tests::volley::{self, Stream};
 use crate::{HOOKS, lab_of, run, turn};
 
 const PACKETS: u64 = 40_000;
-const PORT: u16 = 5353;
+const PORT: u16 = 10_240;
 const TAGS: [fn(Packet) -> Packet; 3] = [
     |link| link,
     |link| link.vlan(5),
