@@ -52,7 +52,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column("NAME", (Align::Left, Need::Whole), names, |_| {
         "total".to_owned()
     }),
-    column("VIA", (Align::Left, Need::Extra(0)), via, blank),
+    column("VIA", (Align::Left, Need::Wraps(5)), via, blank),
     column("ADDRESS", (Align::Left, Need::Whole), address, blank),
     column("WHERE", (Align::Left, Need::Wraps(14)), place, blank),
     column(
@@ -70,17 +70,17 @@ pub(super) const COLUMNS: &[Column] = &[
     }),
     column(
         "UP PACKETS",
-        (Align::Right, Need::Extra(1)),
+        (Align::Right, Need::Extra(0)),
         |record| grouped(record.up.packets),
         |device| grouped(device.up.packets),
     ),
     column(
         "DOWN PACKETS",
-        (Align::Right, Need::Extra(1)),
+        (Align::Right, Need::Extra(0)),
         |record| grouped(record.down.packets),
         |device| grouped(device.down.packets),
     ),
-    column("SINCE", (Align::Left, Need::Extra(2)), since, blank),
+    column("SINCE", (Align::Left, Need::Extra(1)), since, blank),
 ];
 
 const fn column(
@@ -172,7 +172,8 @@ pub(super) fn down(record: &FlowRecord) -> String {
     grouped(record.down.octets)
 }
 
-fn via(record: &FlowRecord) -> String {
+/// Returns where the first name is from, and whether the device was not seen to ask for it.
+pub(super) fn via(record: &FlowRecord) -> String {
     let Some(source) = record.naming.source() else {
         return String::new();
     };

@@ -1,12 +1,13 @@
 //! The stacked layout: two lines a flow, for terminals that are too narrow for one.
 //!
-//! The first has name, port and octets; the second address, place and organization.
+//! The first has name, port and octets; the second the name's source, address, place and
+//! organization.
 
 use std::io::{self, Write};
 
 use super::{
     INDENT,
-    columns::{NO_NAME_EXPECTED, address, down, names, organization, place, port, up},
+    columns::{NO_NAME_EXPECTED, address, down, names, organization, place, port, up, via},
     lines::{Align, Style, chopped, padded, width, wrapped},
 };
 use crate::{
@@ -124,7 +125,11 @@ fn write_line(
 }
 
 fn details(record: &FlowRecord, name: &str, columns: usize) -> Vec<String> {
-    let parts = [address(record), place(record), organization(record)];
+    let by = match via(record) {
+        via if via.is_empty() => via,
+        via => format!("by {via}"),
+    };
+    let parts = [by, address(record), place(record), organization(record)];
     let parts: Vec<_> = parts
         .into_iter()
         .filter(|part| !part.is_empty() && part != name)
