@@ -112,7 +112,7 @@ fn snapshot(counting: Counting, databases: &Databases, capture: CaptureMeta) -> 
     let span = span.unwrap_or((Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH));
     let meta = Meta {
         capture: Some(capture),
-        ..Meta::new(span, 1, Vec::new(), 0)
+        ..Meta::new(span, 1, Vec::new(), counting.samples_dropped())
     };
     let Counting {
         devices,

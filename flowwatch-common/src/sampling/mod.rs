@@ -42,6 +42,8 @@ pub struct Plan {
     length: u32,
     /// Octets of each piece on the wire, but the last.
     piece: u32,
+    /// Octets that a datagram says it has: more than there are in its first fragment.
+    claimed: u32,
     /// The sequence number of the stream's first octet (`observation::Segment`); of TCP alone.
     pub stream_start: u32,
     /// The sequence number of the first sampled octet; of TCP alone.
@@ -83,7 +85,11 @@ impl Plan {
             } else {
                 most
             },
-            wire_length,
+            wire_length: if wire_length < self.claimed {
+                self.claimed
+            } else {
+                wire_length
+            },
             sequence: self.sequence.wrapping_add(before),
         })
     }
@@ -153,6 +159,7 @@ fn plan_segment<B: PacketBytes + ?Sized, S: Streams>(
         offset: payload.offset,
         length: stretch.length,
         piece: SAMPLE_PAYLOAD_MAX as u32,
+        claimed: 0,
         stream_start: stretch.stream_start,
         sequence: header.sequence,
         turned_away: stretch.turned_away,
@@ -180,14 +187,18 @@ fn plan_datagram<B: PacketBytes + ?Sized>(
     {
         return None;
     }
-    let piece = match frame.segment_size {
-        0 => length,
-        size => size,
+    let (piece, claimed) = match frame.segment_size {
+        0 => (
+            length,
+            transport::udp_payload_length(bytes, packet.transport_offset as usize),
+        ),
+        size => (size, 0),
     };
     Some(Plan {
         offset,
         length,
         piece,
+        claimed,
         turned_away: length.div_ceil(piece) > SAMPLES_A_PACKET,
         ..Plan::default()
     })

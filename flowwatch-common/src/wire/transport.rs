@@ -169,6 +169,19 @@ pub fn parse_tcp<B: PacketBytes + ?Sized>(bytes: &B, offset: usize) -> Option<Tc
     })
 }
 
+/// Returns how many octets of payload the UDP header at `offset` says there are; 0 where there is no
+/// header.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "the verifier follows offsets within one function only"
+)]
+#[must_use]
+pub fn udp_payload_length<B: PacketBytes + ?Sized>(bytes: &B, offset: usize) -> u32 {
+    let length = bytes.octets::<2>(offset + 4).map_or(0, u16::from_be_bytes);
+    u32::from(length).saturating_sub(UDP_HEADER_LENGTH)
+}
+
 /// Returns the transport header's octets of an aggregate: TCP's data offset (RFC 9293 §3.1), UDP's
 /// eight, nothing for what the kernel doesn't aggregate.
 #[inline(always)]

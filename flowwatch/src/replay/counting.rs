@@ -33,6 +33,7 @@ pub(super) struct Counting {
     packets_cut: u64,
     packets_without_time: u64,
     packets_of_no_device: u64,
+    samples_dropped: u64,
 }
 
 /// Packets of a link type.
@@ -62,6 +63,7 @@ impl Counting {
             packets_cut: 0,
             packets_without_time: 0,
             packets_of_no_device: 0,
+            samples_dropped: 0,
         }
     }
 
@@ -69,6 +71,11 @@ impl Counting {
     #[inline]
     pub(super) fn packets(&self) -> u64 {
         self.packets
+    }
+
+    /// Returns the packets of which not all was sampled that a rule asks for.
+    pub(super) fn samples_dropped(&self) -> u64 {
+        self.samples_dropped
     }
 
     /// Counts a frame.
@@ -223,6 +230,7 @@ impl Counting {
         let streams = &mut self.streams;
         let plan = sampling::plan(frame.octets, packet, info, key, entry.direction, streams);
         let Some(plan) = plan else { return };
+        self.samples_dropped += u64::from(plan.turned_away);
         for piece in plan.pieces() {
             let start = (piece.offset as usize).min(frame.octets.len());
             let end = (start + piece.length as usize).min(frame.octets.len());

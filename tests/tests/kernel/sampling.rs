@@ -629,6 +629,31 @@ fn dhcp_and_mdns_are_sampled_for_their_ports() -> Result<()> {
 }
 
 #[test]
+fn a_first_fragment_is_sampled_with_the_whole_datagrams_length() -> Result<()> {
+    let answer = filler(2952);
+    let whole = datagram(53, Direction::Down, &answer);
+    let [first, second] = &whole.fragments(1480, 7)[..] else {
+        panic!("two fragments")
+    };
+    // Behind the UDP header, which is the first fragment's.
+    let taken = Taken {
+        segment: None,
+        wire_length: 2952,
+        payload: answer[..1472].to_vec(),
+    };
+    check(&[Scenario::down(
+        "fragments",
+        vec![
+            Step {
+                samples: vec![taken],
+                ..silent(first.clone())
+            },
+            silent(second.clone()),
+        ],
+    )])
+}
+
+#[test]
 fn answers_over_tcp_are_sampled_to_the_last_segment() -> Result<()> {
     let dns = Connection {
         remote_port: 53,
