@@ -28,7 +28,9 @@ const MAX_DEVICES: usize = 16_384;
 const MAX_ADDRESSES: usize = 128;
 /// More IPv4 addresses than this are no device's own: another router forwards for others.
 const ROUTER_V4: usize = 16;
-/// The same of IPv6, of which privacy extensions make some a day.
+/// A device of a home has one IPv4 address of the internet at most, and then none of the LAN's.
+const ROUTER_PUBLIC_V4: usize = 2;
+/// The same as `ROUTER_V4` of IPv6, of which privacy extensions make some a day.
 const ROUTER_V6: usize = 64;
 
 /// What is known of the LAN so far.
@@ -185,13 +187,11 @@ impl Entry {
             .find(|device| device.mac == Some(mac))
             .map(|device| device.name.to_string());
         let by_prefix = || tags.tag_of(mac).map(|tag| tag.name_of(mac));
-        let [v4, v6] = self.addresses.map(Vec::from_iter);
-        let beyond_link = |addresses: &[IpAddr]| {
-            let far = addresses.iter().filter(|address| !is_link_local(**address));
-            far.count()
-        };
+        let [mut v4, v6] = self.addresses.map(Vec::from_iter);
+        // The LAN's own first: a router's others are those that it forwards for.
+        v4.sort_by_key(|address| !is_private(*address));
         LanDevice {
-            is_probable_router: beyond_link(&v4) > ROUTER_V4 || beyond_link(&v6) > ROUTER_V6,
+            is_probable_router: is_router(&v4, &v6),
             mac,
             vendor: vendor.map(str::to_owned),
             // What the registry knows was not made up, although the bit says that it may be.
@@ -206,6 +206,22 @@ impl Entry {
             option: None,
         }
     }
+}
+
+/// Returns whether a device with these addresses forwards for others.
+fn is_router(v4: &[IpAddr], v6: &[IpAddr]) -> bool {
+    let beyond_link = |addresses: &[IpAddr]| {
+        let far = addresses.iter().filter(|address| !is_link_local(**address));
+        far.count()
+    };
+    let private = v4.iter().filter(|address| is_private(**address)).count();
+    let is_between = private > 0 && v4.len() - private >= ROUTER_PUBLIC_V4;
+    is_between || beyond_link(v4) > ROUTER_V4 || beyond_link(v6) > ROUTER_V6
+}
+
+/// Returns whether it is an IPv4 address of a LAN (RFC 1918), or of a link.
+fn is_private(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.is_private() || address.is_link_local())
 }
 
 fn is_link_local(address: IpAddr) -> bool {

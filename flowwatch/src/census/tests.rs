@@ -148,6 +148,29 @@ fn a_device_with_very_many_addresses_is_a_probable_router() {
 }
 
 #[test]
+fn a_device_that_sends_from_the_lan_and_from_the_internet_is_a_probable_router() {
+    let heard = |addresses: &[[u8; 4]]| {
+        let mut lan = Lan::default();
+        for from in addresses {
+            lan.hear(&udp(CAMERA, *from, (1, 2), &[]), 1);
+        }
+        lan.list(&[]).remove(0)
+    };
+    let own = [[9, 9, 9, 9], [192, 168, 8, 1]];
+    let device = heard(&own);
+    assert_eq!(device.note(), None);
+    let listed = [own[1], own[0]].map(IpAddr::from);
+    assert_eq!(device.ipv4_addresses, listed, "the LAN's come first");
+    assert_eq!(
+        heard(&[own[0], [8, 8, 8, 8]]).note(),
+        None,
+        "a modem's host"
+    );
+    let router = heard(&[own[0], own[1], [8, 8, 8, 8]]);
+    assert_eq!(router.note(), Some("probable second router"));
+}
+
+#[test]
 fn neighbours_that_are_silent_are_listed_after_those_that_speak() {
     let mut lan = Lan::default();
     lan.0.know(PHONE, Some(IpAddr::from([192, 168, 8, 3])));

@@ -279,7 +279,7 @@ fn summary(list: &LanDevices) -> String {
     let devices = if count == 1 { "device" } else { "devices" };
     let sources = list.meta.sources.join(", ");
     let (tagged, vendors) = (tagged.count(), &list.meta.vendors);
-    format!("{count} {devices} on {sources}, {tagged} tagged; vendors: {vendors}")
+    format!("{count} {devices}, {tagged} tagged; from {sources}; vendors: {vendors}")
 }
 
 /// Returns one line for each kind of loss that occurred.

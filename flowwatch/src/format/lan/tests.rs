@@ -70,7 +70,7 @@ camera  WyzeCam  dhcp  2c:aa:8e:01:02:03  Wyze Labs Inc  192.168.8.214  2026-01-
                                                          fd00::1
                                                          +1 more
                        da:a1:19:01:02:03  (randomized)                  (silent)             0       probable second router
-2 devices on br-lan, 1 tagged; vendors: built-in, of 2026-10-17
+2 devices, 1 tagged; from br-lan; vendors: built-in, of 2026-10-17
 
 To count a device, give `flowwatch run` its option:
   --device device=da:a1:19:01:02:03
