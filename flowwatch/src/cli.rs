@@ -10,6 +10,7 @@
 
 mod devices;
 mod replay;
+mod result;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -31,6 +32,7 @@ use crate::{
 
 pub use self::devices::DevicesArgs;
 pub use self::replay::ReplayArgs;
+pub use self::result::ResultArgs;
 
 const EXAMPLES: &str = "\
 Example:
@@ -144,24 +146,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     duration: Option<Duration>,
 
-    /// A database of places in MaxMind's format (GeoLite2, DB-IP, IPinfo, …). Give it again for
-    /// more; the first that knows a field wins [example: --geo GeoLite2-City.mmdb]
-    #[arg(long, value_name = "FILE")]
-    geo: Vec<PathBuf>,
-
-    /// Leave out the built-in database of countries and organizations
-    /// [example: --no-builtin-geo --geo GeoLite2-City.mmdb]
-    #[arg(long)]
-    no_builtin_geo: bool,
-
-    /// How to write the result [default: table] [example: --format csv]
-    #[arg(short, long, value_name = "FORMAT", value_parser = format_values())]
-    format: Option<&'static FormatEntry>,
-
-    /// Write the result to this file instead of standard output; it is replaced only when the new
-    /// one is complete [example: --output camera.csv]
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    result: ResultArgs,
 
     /// What sees the frames that devices send [default: auto] [example: --attach tc]
     #[arg(long, value_name = "HOOK", value_parser = word_values(ATTACH_MODES))]
@@ -193,13 +179,10 @@ impl RunArgs {
             prefixes,
             interval: args.interval,
             duration: args.duration,
-            geo: args.geo,
-            builtin_geo: args.no_builtin_geo.then_some(false),
-            format: args.format,
-            output: args.output,
             attach: args.attach,
             tc_hook: args.tc_hook,
             flow_table_size: args.flow_table_size,
+            ..args.result.settings()
         }
     }
 

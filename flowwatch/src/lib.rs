@@ -13,6 +13,8 @@ pub mod observation;
 pub mod streams;
 
 pub mod census;
+#[cfg(any(feature = "builtin-geo", feature = "builtin-oui"))]
+mod compressed;
 pub mod geo;
 pub mod names;
 pub mod oui;

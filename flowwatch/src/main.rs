@@ -10,7 +10,7 @@ use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::{FormatEntry, Surface};
 use flowwatch::output::{Output, OutputError};
-use flowwatch::plan::{ReplayPlan, RunPlan, Settings};
+use flowwatch::plan::{RunPlan, Settings};
 use flowwatch::store::Snapshot;
 use flowwatch::{config, console, devices, replay, run};
 
@@ -58,8 +58,7 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
 fn replay_capture(args: &ReplayArgs) -> anyhow::Result<()> {
     start_log(args.log_level());
     let file = settings_of(args.config.as_deref())?;
-    let settings = args.settings().over(file);
-    let plan = ReplayPlan::new(args.capture.clone(), args.tags.clone(), settings)?;
+    let plan = args.plan(file)?;
     let output = Output::open(plan.output.as_deref())?;
     let (snapshot, outcome) = replay::replay(&plan)?;
     deliver(&snapshot, outcome, plan.format, &output)

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
+mod generated;
 #[path = "geo/mmdb.rs"]
 mod mmdb;
 #[path = "geo/ranges.rs"]
@@ -65,25 +66,12 @@ fn main() -> Result<()> {
         compressed.len() <= MAX_COMPRESSED_OCTETS,
         "more than {MAX_COMPRESSED_OCTETS} octets, compressed"
     );
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../flowwatch/data");
-    for (name, octets) in [
-        ("builtin.mmdb.zst", compressed),
-        ("NOTICE", notice()?.into_bytes()),
-    ] {
-        let path = data.join(name);
-        if arguments.check {
-            let committed =
-                std::fs::read(&path).with_context(|| format!("read `{}`", path.display()))?;
-            ensure!(
-                committed == octets,
-                "`{}` differs from what the packages give; run cargo xtask geo",
-                path.display()
-            );
-        } else {
-            std::fs::write(&path, octets).with_context(|| format!("write `{}`", path.display()))?;
-        }
-    }
-    Ok(())
+    let notice = notice()?;
+    let files = [
+        ("builtin.mmdb.zst", &compressed[..]),
+        ("NOTICE", notice.as_bytes()),
+    ];
+    generated::deliver(&files, arguments.check, "cargo xtask geo")
 }
 
 fn build_database(inputs: &Path) -> Result<Vec<u8>> {

@@ -26,6 +26,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &[],
     },
     Layer {
+        module: "compressed",
+        may_import: &[],
+    },
+    Layer {
         module: "console",
         may_import: &["text"],
     },
@@ -47,11 +51,11 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "geo",
-        may_import: &[],
+        may_import: &["compressed"],
     },
     Layer {
         module: "oui",
-        may_import: &[],
+        may_import: &["compressed"],
     },
     Layer {
         module: "model",

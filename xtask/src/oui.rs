@@ -15,6 +15,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
+mod generated;
 #[path = "../../flowwatch/src/oui/pack.rs"]
 mod pack;
 #[path = "../../flowwatch/src/oui/rows.rs"]
@@ -62,25 +63,12 @@ fn main() -> Result<()> {
         None => fetch(temporary.path())?,
     };
     let compressed = compress(&inputs)?;
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../flowwatch/data");
-    for (name, octets) in [
-        ("oui.zst", compressed),
-        ("NOTICE-oui", notice()?.into_bytes()),
-    ] {
-        let path = data.join(name);
-        if arguments.check {
-            let committed =
-                fs::read(&path).with_context(|| format!("read `{}`", path.display()))?;
-            ensure!(
-                committed == octets,
-                "`{}` differs from what the files give; run cargo xtask oui",
-                path.display()
-            );
-        } else {
-            fs::write(&path, octets).with_context(|| format!("write `{}`", path.display()))?;
-        }
-    }
-    Ok(())
+    let notice = notice()?;
+    let files = [
+        ("oui.zst", &compressed[..]),
+        ("NOTICE-oui", notice.as_bytes()),
+    ];
+    generated::deliver(&files, arguments.check, "cargo xtask oui")
 }
 
 /// Has cargo fetch the crate into `folder`, and returns where its files are.

@@ -4,11 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{format_values, log_level};
-use crate::{
-    format::FormatEntry,
-    plan::{CaptureTag, Settings},
-};
+use super::{ResultArgs, log_level};
+use crate::plan::{CaptureTag, PlanError, ReplayPlan, Settings};
 
 /// How it is called, for help.
 pub(super) const USAGE: &str = "flowwatch replay <FILE|-> [OPTIONS]";
@@ -43,38 +40,22 @@ pub struct ReplayArgs {
     /// The capture, in pcap or pcapng format; `-` is standard input
     /// [example: camera.pcap]
     #[arg(value_name = "FILE|-")]
-    pub capture: PathBuf,
+    capture: PathBuf,
 
     /// A device to count, by a name of your choice and its MAC address, or how the addresses of such
     /// devices begin (2c:aa:8e:*); or its IP address, which is all that captures of raw IP have of
     /// it. Give it again for more. Without it, every device that sends is counted
     /// [example: --device camera=2c:aa:8e:01:02:03]
     #[arg(short = 'd', long = "device", value_name = "NAME=MAC|IP")]
-    pub tags: Vec<CaptureTag>,
+    tags: Vec<CaptureTag>,
 
-    /// Read settings from a TOML file; the command line wins over it, and what is for counting in
-    /// the kernel is ignored [example: --config /etc/flowwatch.toml]
+    /// Read tags and databases from a TOML file; the command line wins over it
+    /// [example: --config /etc/flowwatch.toml]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// A database of places in MaxMind's format (GeoLite2, DB-IP, IPinfo, …). Give it again for
-    /// more; the first that knows a field wins [example: --geo GeoLite2-City.mmdb]
-    #[arg(long, value_name = "FILE")]
-    geo: Vec<PathBuf>,
-
-    /// Leave out the built-in database of countries and organizations
-    /// [example: --no-builtin-geo --geo GeoLite2-City.mmdb]
-    #[arg(long)]
-    no_builtin_geo: bool,
-
-    /// How to write the result [default: table] [example: --format csv]
-    #[arg(short, long, value_name = "FORMAT", value_parser = format_values())]
-    format: Option<&'static FormatEntry>,
-
-    /// Write the result to this file instead of standard output; it is replaced only when the new
-    /// one is complete [example: --output camera.csv]
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    result: ResultArgs,
 
     /// Show what flowwatch does; -vv shows more, -vvv all [example: -v]
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -82,17 +63,22 @@ pub struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    /// Returns what the command line says, less the configuration file, the capture and the devices.
-    #[must_use]
-    pub fn settings(&self) -> Settings {
+    /// Makes the plan of the command line over a configuration file's tags and databases; the rest
+    /// of the file is a run's.
+    ///
+    /// # Errors
+    /// Those of the plan.
+    pub fn plan(&self, file: Settings) -> Result<ReplayPlan, PlanError> {
         let args = self.clone();
-        Settings {
-            geo: args.geo,
-            builtin_geo: args.no_builtin_geo.then_some(false),
-            format: args.format,
-            output: args.output,
+        let file = Settings {
+            devices: file.devices,
+            prefixes: file.prefixes,
+            geo: file.geo,
+            builtin_geo: file.builtin_geo,
             ..Settings::default()
-        }
+        };
+        let settings = args.result.settings().over(file);
+        ReplayPlan::new(args.capture, args.tags, settings)
     }
 
     /// Returns how much of the log to show.
@@ -106,7 +92,6 @@ impl ReplayArgs {
 mod tests {
     use super::super::{Command, parse};
     use super::*;
-    use crate::plan::ReplayPlan;
 
     #[test]
     fn every_option_reaches_the_plan() {
@@ -117,14 +102,33 @@ mod tests {
             panic!("not replay")
         };
         assert_eq!(args.log_level(), log::LevelFilter::Info);
-        let settings = args.settings();
-        let plan = ReplayPlan::new(args.capture, args.tags, settings).unwrap();
+        let file = Settings {
+            geo: vec!["b.mmdb".into()],
+            output: Some("run.csv".into()),
+            ..Settings::default()
+        };
+        let plan = args.plan(file).unwrap();
         assert_eq!(plan.capture, PathBuf::from("-"));
         assert_eq!(plan.devices.len(), 2);
         assert_eq!(plan.geo, [PathBuf::from("a.mmdb")]);
         assert!(!plan.uses_builtin_geo);
         assert_eq!(plan.format.name, "csv");
         assert_eq!(plan.output, Some("out.csv".into()));
+    }
+
+    #[test]
+    fn a_file_says_whom_to_count_and_not_where_to_write() {
+        let cli = parse(["flowwatch", "replay", "-"]).unwrap();
+        let Command::Replay(args) = cli.command else {
+            panic!("not replay")
+        };
+        let file = Settings {
+            devices: vec!["camera=2c:aa:8e:01:02:03".parse().unwrap()],
+            output: Some("run.csv".into()),
+            ..Settings::default()
+        };
+        let plan = args.plan(file).unwrap();
+        assert_eq!((plan.devices.len(), plan.output), (1, None));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use super::database::Database;
 use super::error::GeoError;
+#[cfg(feature = "builtin-geo")]
+use crate::compressed::decompressed;
 
 #[cfg(feature = "builtin-geo")]
 static COMPRESSED: &[u8] = include_bytes!("../../data/builtin.mmdb.zst");
@@ -41,18 +43,6 @@ fn broken(error: &dyn std::error::Error) -> GeoError {
 )]
 pub(super) fn open_builtin() -> Result<Option<Database>, GeoError> {
     Ok(None)
-}
-
-/// Returns the octets of the one frame that `compressed` is.
-///
-/// The frame says its length, so the memory is taken once and exactly.
-#[cfg(feature = "builtin-geo")]
-fn decompressed(compressed: &[u8]) -> Result<Vec<u8>, ruzstd::decoding::errors::FrameDecoderError> {
-    let mut decoder = ruzstd::decoding::FrameDecoder::new();
-    decoder.init(compressed)?;
-    let mut octets = Vec::with_capacity(decoder.content_size() as usize);
-    decoder.decode_all_to_vec(compressed, &mut octets)?;
-    Ok(octets)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use super::error::OuiError;
 use super::registry::VendorRegistry;
+#[cfg(feature = "builtin-oui")]
+use crate::compressed::decompressed;
 
 #[cfg(feature = "builtin-oui")]
 static COMPRESSED: &[u8] = include_bytes!("../../data/oui.zst");
@@ -33,16 +35,6 @@ pub(super) fn open() -> Result<Option<VendorRegistry>, OuiError> {
 )]
 pub(super) fn open() -> Result<Option<VendorRegistry>, OuiError> {
     Ok(None)
-}
-
-/// Returns the octets of the one frame that `compressed` is.
-#[cfg(feature = "builtin-oui")]
-fn decompressed(compressed: &[u8]) -> Result<Vec<u8>, ruzstd::decoding::errors::FrameDecoderError> {
-    let mut decoder = ruzstd::decoding::FrameDecoder::new();
-    decoder.init(compressed)?;
-    let mut octets = Vec::with_capacity(decoder.content_size() as usize);
-    decoder.decode_all_to_vec(compressed, &mut octets)?;
-    Ok(octets)
 }
 
 #[cfg(test)]
