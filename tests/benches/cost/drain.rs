@@ -18,7 +18,7 @@ const SIZES: [u32; 2] = [10_000, 1_000_000];
 pub(crate) fn bench(rounds: usize) -> Result<()> {
     println!("\ndrain of the kernel's table, {rounds} rounds");
     println!(
-        "{:<34} {:>7} {:>7} {:>7}",
+        "{:<38} {:>7} {:>7} {:>7}",
         "", "minimum", "median", "maximum"
     );
     for size in SIZES {
@@ -35,9 +35,9 @@ pub(crate) fn bench(rounds: usize) -> Result<()> {
         }
         let [read, kept] = rates.map(Spread::of);
         println!("{size} entries");
-        println!("{:<34} {:.1}", "  wait for the swap, ms", Spread::of(waits));
-        println!("{:<34} {read:.2}", "  read, million entries/s");
-        println!("{:<34} {kept:.2}", "  read and kept, million entries/s");
+        println!("{:<38} {:.1}", "  wait for the swap, ms", Spread::of(waits));
+        println!("{:<38} {read:.2}", "  read, million entries/s");
+        println!("{:<38} {kept:.2}", "  read and kept, million entries/s");
     }
     Ok(())
 }

@@ -37,14 +37,14 @@ pub(crate) fn bench(rounds: usize, repeat: u32) -> Result<()> {
         "nanoseconds a packet, {rounds} rounds of {repeat} runs; ratio to the minimal counter"
     );
     println!(
-        "{:<34} {:>7} {:>7} {:>7} {:>8}",
+        "{:<38} {:>7} {:>7} {:>7} {:>8}",
         "program", "minimum", "median", "maximum", "ratio"
     );
     for (case, measured) in cases.iter().zip(&costs) {
         let ratios = measured.iter().zip(&costs[case.yardstick]);
         let ratio = Spread::of(ratios.map(|(own, minimal)| own / minimal).collect());
         println!(
-            "{:<34} {:.1} {:>8.2}",
+            "{:<38} {:.1} {:>8.2}",
             case.label,
             Spread::of(measured.clone()),
             ratio.median
