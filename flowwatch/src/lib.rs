@@ -19,7 +19,9 @@ pub mod geo;
 pub mod names;
 pub mod oui;
 
+pub mod history;
 pub mod join;
+pub mod live;
 pub mod model;
 pub mod store;
 

@@ -70,6 +70,14 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["observation", "names", "geo", "model", "store"],
     },
     Layer {
+        module: "live",
+        may_import: &["observation", "names", "geo", "model", "store", "join"],
+    },
+    Layer {
+        module: "history",
+        may_import: &["observation", "names", "geo", "model", "store", "join"],
+    },
+    Layer {
         module: "census",
         may_import: &["model", "oui"],
     },

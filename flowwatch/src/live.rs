@@ -1,0 +1,8 @@
+//! The counting as it goes on: what changed since the last look, for a view that follows it.
+//!
+//! Made where the counting is (`run`, `replay`), or read from its socket; taken by `top`. A view
+//! that has taken in every update since the first knows what a snapshot would say.
+
+mod update;
+
+pub use update::{Changed, FlowNumber, Update};
