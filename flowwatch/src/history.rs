@@ -2,6 +2,12 @@
 //!
 //! Written by the recorder while `run` counts; read by `report` and `diff`.
 
+mod epoch;
+mod error;
+mod recorder;
 mod span;
 
+pub use epoch::{Epoch, GenerationId};
+pub use error::HistoryError;
+pub use recorder::Recorder;
 pub use span::{Bucket, Span, Step};
