@@ -2,12 +2,36 @@
 //!
 //! Written by the recorder while `run` counts; read by `report` and `diff`.
 
+mod circumstances;
+mod cover;
+mod destinations;
+mod devices;
 mod epoch;
 mod error;
+mod file;
+mod migrations;
+mod naming;
+mod reader;
 mod recorder;
+mod schema;
 mod span;
+
+use jiff::Timestamp;
+use rusqlite::Row;
 
 pub use epoch::{Epoch, GenerationId};
 pub use error::HistoryError;
+pub use reader::History;
 pub use recorder::Recorder;
 pub use span::{Bucket, Span, Step};
+
+/// Reads a count. SQLite's integers have a sign; what is less than nothing was not written here.
+fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default())
+}
+
+/// Reads a moment; one that no clock can show is the last that can be told.
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    let at = row.get(column)?;
+    Ok(Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX))
+}

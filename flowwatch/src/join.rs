@@ -267,7 +267,7 @@ fn databases(databases: &Databases) -> Vec<DatabaseMeta> {
             name: description.name,
             database_type: description.database_type,
             built: description.built,
-            attribution: description.attribution,
+            attribution: description.attribution.map(Into::into),
         })
         .collect()
 }

@@ -41,7 +41,7 @@ impl Format for Markdown {
         }
         for database in &snapshot.meta.databases {
             let mut line = escaped(&statement::database(database));
-            if let Some(attribution) = database.attribution {
+            if let Some(attribution) = &database.attribution {
                 // flowwatch's own words: DB-IP wants its link to be one.
                 line += ". ";
                 line += attribution;

@@ -204,7 +204,7 @@ fn meta() -> Meta {
             name: "built-in".to_owned(),
             database_type: "flowwatch-country-asn".to_owned(),
             built: Some(time("2025-12-01T00:00:00Z")),
-            attribution: Some("IP Geolocation by DB-IP (https://db-ip.com)"),
+            attribution: Some("IP Geolocation by DB-IP (https://db-ip.com)".into()),
         }],
         ..Meta::new(span, 300, vec![interface], 0)
     }

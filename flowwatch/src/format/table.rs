@@ -68,7 +68,7 @@ impl Format for Table {
         }
         for database in &meta.databases {
             let mut line = statement::database(database);
-            if let Some(attribution) = database.attribution {
+            if let Some(attribution) = &database.attribution {
                 line += ". ";
                 line += &printable(attribution);
             }

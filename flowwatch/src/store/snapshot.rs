@@ -3,6 +3,8 @@
 //! Made by `join`; all that a view or an export gets. Its serialised form is the `json` format's,
 //! except for flows, which are written through `FIELDS`.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -79,7 +81,7 @@ pub struct DatabaseMeta {
     #[serde(serialize_with = "optional_time")]
     pub built: Option<Timestamp>,
     /// What its licence wants to be shown.
-    pub attribution: Option<&'static str>,
+    pub attribution: Option<Cow<'static, str>>,
 }
 
 /// What found no room. But for `prefix_frames`, nothing of it is an octet lost: only its

@@ -1,0 +1,168 @@
+//! The names of a destination in a time: those that the live table would have told then.
+
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, Row};
+
+use crate::names::{Binding, Candidate, NameSource, Naming, Service, ServiceOffer};
+
+/// For how long a binding is good at least, whatever its ttl; as `names` has it.
+const MIN_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+/// By how much an answer may seem to come after the packet that it caused; likewise.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_millis(50);
+
+/// Reads names, each text once.
+pub(super) struct Names<'a> {
+    connection: &'a Connection,
+    texts: HashMap<i64, Arc<str>>,
+    chains: HashMap<i64, Arc<[Arc<str>]>>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            texts: HashMap::new(),
+            chains: HashMap::new(),
+        }
+    }
+
+    /// Returns what a destination went by between two moments, the best first.
+    pub(super) fn of(
+        &mut self,
+        destination: u32,
+        (since, until): (Timestamp, Timestamp),
+        (protocol, port): (u8, u16),
+    ) -> rusqlite::Result<Naming> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, source, first_told, last_told, ttl, chain, asked, alpn, ech
+             FROM naming WHERE destination = ?",
+        )?;
+        let mut rows = statement.query([destination])?;
+        let mut candidates = Vec::new();
+        while let Some(row) = rows.next()? {
+            candidates.extend(self.candidate(row, Service { protocol, port })?);
+        }
+        Ok(Naming {
+            candidates: of_time(candidates, since, until),
+        })
+    }
+
+    fn candidate(
+        &mut self,
+        row: &Row<'_>,
+        service: Service,
+    ) -> rusqlite::Result<Option<Candidate>> {
+        let source = row.get_ref(1)?.as_str()?;
+        let all = NameSource::ALL.iter();
+        let Some(&source) = all.clone().find(|known| known.name() == source) else {
+            return Ok(None);
+        };
+        let ttl: Option<u32> = row.get(4)?;
+        let chain: Option<i64> = row.get(5)?;
+        let alpn: Option<String> = row.get(7)?;
+        let offer = alpn.map(|alpn| -> rusqlite::Result<_> {
+            Ok(Arc::new(ServiceOffer {
+                alpn: texts(&alpn),
+                has_ech: row.get::<_, Option<bool>>(8)?.unwrap_or_default(),
+            }))
+        });
+        let binding = Binding {
+            name: self.text(row.get(0)?)?,
+            chain: chain.map_or_else(|| Ok(Arc::default()), |id| self.chain(id))?,
+            source,
+            service: ttl.is_none().then_some(service),
+            first_told: super::time(row, 2)?,
+            last_told: super::time(row, 3)?,
+            ttl: ttl.unwrap_or_default(),
+        };
+        Ok(Some(Candidate {
+            binding: Arc::new(binding),
+            asked: row.get(6)?,
+            offer: offer.transpose()?,
+        }))
+    }
+
+    fn text(&mut self, id: i64) -> rusqlite::Result<Arc<str>> {
+        if let Some(text) = self.texts.get(&id) {
+            return Ok(Arc::clone(text));
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT text FROM name WHERE id = ?")?;
+        let text: Arc<str> = statement.query_row([id], |row| row.get(0))?;
+        self.texts.insert(id, Arc::clone(&text));
+        Ok(text)
+    }
+
+    fn chain(&mut self, id: i64) -> rusqlite::Result<Arc<[Arc<str>]>> {
+        if let Some(chain) = self.chains.get(&id) {
+            return Ok(Arc::clone(chain));
+        }
+        let chain: Arc<[Arc<str>]> = texts(&self.text(id)?).into();
+        self.chains.insert(id, Arc::clone(&chain));
+        Ok(chain)
+    }
+}
+
+/// Returns the texts of a JSON array; none of what is no such array.
+fn texts(array: &str) -> Vec<Arc<str>> {
+    let texts = serde_json::from_str::<Vec<String>>(array).unwrap_or_default();
+    texts.into_iter().map(Into::into).collect()
+}
+
+/// Returns the candidates that may name a flow of that time, the best first: those told in it, those
+/// that were still to be kept when it began, and of each standing the newest before it.
+fn of_time(candidates: Vec<Candidate>, since: Timestamp, until: Timestamp) -> Vec<Candidate> {
+    let told_by = |candidate: &Candidate, at: Timestamp| {
+        candidate.binding.first_told.duration_since(at) <= CLOCK_SLACK
+    };
+    let mut newest = [None; 4];
+    for candidate in candidates
+        .iter()
+        .filter(|candidate| told_by(candidate, since))
+    {
+        let Binding {
+            source, last_told, ..
+        } = *candidate.binding;
+        let newest = &mut newest[standing(source)];
+        *newest = (*newest).max(Some(last_told));
+    }
+    let lives = |candidate: &Candidate| {
+        let Binding {
+            source, last_told, ..
+        } = *candidate.binding;
+        since.duration_since(last_told) <= lifetime(&candidate.binding)
+            || newest[standing(source)] == Some(last_told)
+    };
+    let mut candidates: Vec<_> = candidates
+        .into_iter()
+        .filter(|candidate| told_by(candidate, until) && lives(candidate))
+        .collect();
+    candidates.sort_by_key(|candidate| {
+        let Binding {
+            source, last_told, ..
+        } = *candidate.binding;
+        (standing(source), Reverse(last_told), source)
+    });
+    candidates
+}
+
+fn lifetime(binding: &Binding) -> SignedDuration {
+    match binding.service {
+        Some(_) => CLOCK_SLACK,
+        None => SignedDuration::from_secs(i64::from(binding.ttl)).max(MIN_LIFETIME),
+    }
+}
+
+/// What a source's word is worth, the least number most; as `names` has it.
+const fn standing(source: NameSource) -> usize {
+    match source {
+        NameSource::Sni | NameSource::Quic | NameSource::Http => 0,
+        NameSource::Dns => 1,
+        NameSource::Ech => 2,
+        NameSource::Mdns => 3,
+    }
+}
