@@ -2,6 +2,8 @@
 //!
 //! Written by the recorder while `run` counts; read by `report` and `diff`.
 
+mod batch;
+mod catalogue;
 mod circumstances;
 mod cover;
 mod destinations;
@@ -9,20 +11,31 @@ mod devices;
 mod epoch;
 mod error;
 mod file;
+mod journal;
 mod migrations;
 mod naming;
+mod pending;
 mod reader;
+mod record;
 mod recorder;
+mod recording;
+mod rollup;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod span;
+mod totals;
+mod writer;
 
 use jiff::Timestamp;
 use rusqlite::Row;
 
+pub use batch::Known;
 pub use epoch::{Epoch, GenerationId};
 pub use error::HistoryError;
 pub use reader::History;
-pub use recorder::Recorder;
+pub use recorder::{Recorder, RecorderOptions};
+pub use rollup::Retention;
 pub use span::{Bucket, Span, Step};
 
 /// Reads a count. SQLite's integers have a sign; what is less than nothing was not written here.

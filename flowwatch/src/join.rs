@@ -260,7 +260,8 @@ fn add_losses(meta: &mut Meta, window: &DeviceWindow) {
     meta.losses.window_packets += overflow.up.packets + overflow.down.packets;
 }
 
-fn databases(databases: &Databases) -> Vec<DatabaseMeta> {
+/// Returns what a snapshot says of the databases.
+pub(crate) fn databases(databases: &Databases) -> Vec<DatabaseMeta> {
     let descriptions = databases.descriptions().into_iter();
     descriptions
         .map(|description| DatabaseMeta {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 /// Where an address is and whose it is; `None` is unknown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Place {
     /// ISO 3166-1 alpha-2, in capital letters.
     pub country: Option<Arc<str>>,

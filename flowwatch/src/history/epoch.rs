@@ -33,3 +33,16 @@ pub struct Epoch {
     /// Every device of the generation, with its totals since the generation was made.
     pub totals: Vec<(DeviceId, Device, DeviceTotals)>,
 }
+
+impl GenerationId {
+    /// Returns a number that no other set of maps has.
+    #[must_use]
+    pub fn random() -> Self {
+        // The keys of the standard library's hasher are the system's random octets.
+        let hasher = std::hash::RandomState::new();
+        Self(std::hash::BuildHasher::hash_one(
+            &hasher,
+            std::process::id(),
+        ))
+    }
+}

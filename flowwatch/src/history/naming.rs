@@ -13,6 +13,9 @@ const MIN_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 /// By how much an answer may seem to come after the packet that it caused; likewise.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_millis(50);
 
+/// The ttl of what the device said itself.
+pub(super) const NEVER_SAID: Option<u32> = None;
+
 /// Reads names, each text once.
 pub(super) struct Names<'a> {
     connection: &'a Connection,

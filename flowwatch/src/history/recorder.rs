@@ -1,37 +1,245 @@
 //! The recorder: takes epochs over from the kernel's tables for good.
 //!
-//! Fed by `run` after each drain; what is pending goes to the history once a record interval.
+//! Fed by `run` after each drain. An epoch that was taken is in the journal; once a record interval
+//! what is pending goes to the writer with what is known of it, and from there to the history.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use super::{Epoch, GenerationId, HistoryError};
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{
+    Epoch, GenerationId, HistoryError, Known, Retention,
+    batch::Batch,
+    file,
+    journal::Journal,
+    pending::{Generation, Pending, Recorded},
+    rollup,
+    totals::{WORDS, totals_of},
+    writer::Writer,
+};
+use crate::{
+    model::Device,
+    observation::Traffic,
+    store::{BothWays, Losses},
+};
+
+/// Where and how to record.
+#[derive(Clone, Debug)]
+pub struct RecorderOptions {
+    /// The history's file.
+    pub history: PathBuf,
+    /// The journal's folder, best one in memory.
+    pub journal: PathBuf,
+    /// Time between two transactions.
+    pub interval: Duration,
+    /// For how long rows are kept.
+    pub retention: Retention,
+}
 
 /// Takes epochs over and records them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recorder {
-    pending: Vec<Epoch>,
-    taken: HashMap<GenerationId, u64>,
+    journal: Journal,
+    pending: Pending,
+    writer: Writer,
+    interval: Duration,
+    recorded_at: Instant,
+    /// What was turned away, as of the last batch.
+    losses: Losses,
 }
 
 impl Recorder {
+    /// Opens the history, or makes it, and takes up what the journal of an earlier process holds.
+    ///
+    /// # Errors
+    /// When the history or the journal can't be used; nothing is lost by it.
+    pub fn open(options: &RecorderOptions) -> Result<Self, HistoryError> {
+        let path = &options.history;
+        let connection = file::open_to_write(path)?;
+        let failed = file::failed("open", path);
+        let number = number_of(&connection).map_err(&failed)?;
+        let mut pending = Pending::default();
+        take_up(&connection, &mut pending).map_err(&failed)?;
+        let (journal, epochs) = Journal::open(&options.journal, number, path)?;
+        let mut recorder = Self {
+            journal,
+            pending,
+            writer: Writer::start(connection, path, options.retention)?,
+            interval: options.interval,
+            recorded_at: Instant::now(),
+            losses: Losses::default(),
+        };
+        for epoch in epochs
+            .iter()
+            .filter(|epoch| recorder.is_new(epoch))
+            .collect::<Vec<_>>()
+        {
+            recorder.pending.fold(epoch);
+        }
+        Ok(recorder)
+    }
+
     /// Takes an epoch over. When this returns `Ok`, the epoch survives the process's death, and the
     /// kernel's quiet table may be emptied. An epoch that was taken before is left out.
     ///
     /// # Errors
-    /// When the journal can't be written: the epoch is not taken, and the quiet table has to keep it.
-    pub fn take(&mut self, epoch: Epoch) -> Result<(), HistoryError> {
-        let last = self.last_taken(epoch.generation);
-        if last.is_none_or(|last| epoch.serial > last) {
-            self.taken.insert(epoch.generation, epoch.serial);
-            self.pending.push(epoch);
+    /// When the journal can't be written: the epoch is not taken, and the quiet table has to keep
+    /// it, or [`Self::hold`] has to.
+    pub fn take(&mut self, epoch: &Epoch) -> Result<(), HistoryError> {
+        if self.is_new(epoch) {
+            self.journal.append(epoch)?;
+            self.pending.fold(epoch);
         }
         Ok(())
+    }
+
+    /// Takes an epoch over in memory alone, where the kernel keeps it no longer and the journal can't
+    /// take it: it survives as long as the process does, and is recorded as the others are.
+    pub fn hold(&mut self, epoch: &Epoch) {
+        if self.is_new(epoch) {
+            self.pending.fold(epoch);
+        }
+    }
+
+    fn is_new(&self, epoch: &Epoch) -> bool {
+        let last = self.last_taken(epoch.generation);
+        last.is_none_or(|last| epoch.serial > last)
     }
 
     /// Returns the highest serial of the generation that was taken, whether it is in the journal or
     /// already in the history.
     #[must_use]
     pub fn last_taken(&self, generation: GenerationId) -> Option<u64> {
-        self.taken.get(&generation).copied()
+        let generation = self.pending.generations.get(&generation);
+        generation.map(|generation| generation.serial)
+    }
+
+    /// Returns whether it is time to record, and the writer is done with what it had.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.recorded_at.elapsed() >= self.interval
+            && !self.pending.is_empty()
+            && !self.writer.is_busy()
+    }
+
+    /// Hands what is pending to the writer, with what is known now; never waits for the disk.
+    ///
+    /// # Errors
+    /// When the writer's thread is gone.
+    pub fn record(&mut self, known: &Known<'_>) -> Result<(), HistoryError> {
+        self.recorded_at = Instant::now();
+        match self.batch(known) {
+            Some(batch) => self.writer.write(batch),
+            None => Ok(()),
+        }
+    }
+
+    /// Records what is left, and waits until it is written.
+    ///
+    /// # Errors
+    /// When it can't be written: it stays in the journal.
+    pub fn finish(mut self, known: &Known<'_>) -> Result<(), HistoryError> {
+        let batch = self.batch(known);
+        self.writer.finish(batch)
+    }
+
+    fn batch(&mut self, known: &Known<'_>) -> Option<Batch> {
+        if self.pending.is_empty() {
+            return None;
+        }
+        let mut batch = Batch::of(&mut self.pending, known, Timestamp::now());
+        let now = Losses {
+            names_turned_away: known.names.counters().turned_away,
+            places_unreadable: known.databases.bad_records(),
+            ..known.losses
+        };
+        batch.losses = growth(&self.losses, &now);
+        self.losses = now;
+        batch.segments = self.journal.cut();
+        Some(batch)
+    }
+}
+
+fn growth(before: &Losses, now: &Losses) -> Losses {
+    let (mut before, mut growth) = (*before, *now);
+    for (_, amount) in super::circumstances::LOSSES {
+        *amount(&mut growth) = amount(&mut growth).saturating_sub(*amount(&mut before));
+    }
+    growth
+}
+
+/// Returns the history's own number, by which its journal is known; it gets one.
+fn number_of(connection: &Connection) -> rusqlite::Result<u64> {
+    let number = rollup::subject(connection, "history")?;
+    if number != 0 {
+        return Ok(number.cast_unsigned());
+    }
+    let number = GenerationId::random().0.cast_signed() | 1;
+    rollup::set(connection, "history", number)?;
+    Ok(number.cast_unsigned())
+}
+
+/// Takes up how far each generation is recorded.
+fn take_up(connection: &Connection, pending: &mut Pending) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare("SELECT id, serial, since, until, is_over FROM generation")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = GenerationId(row.get::<_, i64>(0)?.cast_unsigned());
+        let generation = Generation {
+            serial: row.get::<_, i64>(1)?.cast_unsigned(),
+            epochs: 0,
+            since: super::time(row, 2)?,
+            until: super::time(row, 3)?,
+            is_over: row.get(4)?,
+            devices: std::collections::BTreeMap::new(),
+        };
+        pending.generations.insert(id, generation);
+    }
+    let devices: HashMap<i64, (i64, Device)> = super::destinations::devices(connection)?;
+    // Those that are over grow no more.
+    let mut statement = connection.prepare(
+        "SELECT generation, device, totals FROM generation_device
+         JOIN generation ON generation.id = generation WHERE NOT is_over",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = GenerationId(row.get::<_, i64>(0)?.cast_unsigned());
+        let Some((_, device)) = devices.get(&row.get(1)?) else {
+            continue;
+        };
+        let number = pending.number_of(device);
+        let recorded = recorded_of(row.get_ref(2)?.as_blob()?);
+        if let Some(generation) = pending.generations.get_mut(&id) {
+            generation.devices.insert(number, recorded);
+        }
+    }
+    Ok(())
+}
+
+fn recorded_of(octets: &[u8]) -> Recorded {
+    let words: Vec<u64> = octets
+        .as_chunks()
+        .0
+        .iter()
+        .map(|word| u64::from_le_bytes(*word))
+        .collect();
+    let (totals, drained) = words.split_at(words.len().saturating_sub(4).min(WORDS));
+    let word = |index: usize| drained.get(index).copied().unwrap_or_default();
+    let traffic = |index| Traffic {
+        packets: word(index),
+        octets: word(index + 1),
+    };
+    Recorded {
+        totals: totals_of(totals),
+        drained: BothWays {
+            up: traffic(0),
+            down: traffic(2),
+        },
     }
 }

@@ -1,0 +1,149 @@
+//! What was taken and not handed to the writer yet: flows and totals by minute, and how far each
+//! generation has come.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZeroUsize,
+};
+
+use jiff::Timestamp;
+
+use super::{Epoch, GenerationId, Step, totals};
+use crate::{
+    model::Device,
+    observation::{DeviceId, DeviceTotals, EpochFlow},
+    store::{BothWays, FlowTable},
+};
+
+/// Flows that may be pending. When the disk takes nothing for so long that there are more, what comes
+/// then is recorded under the last minute that had room.
+const MOST_FLOWS: usize = 1 << 20;
+
+/// Flows of one minute; beyond it, a flow's device is recorded without its destination.
+const FLOWS_A_MINUTE: NonZeroUsize = NonZeroUsize::new(MOST_FLOWS).expect("not zero");
+
+/// What one minute added.
+#[derive(Debug)]
+pub(super) struct Minute {
+    /// Flows, by the numbers of [`Pending::devices`].
+    pub(super) flows: FlowTable,
+    /// By how much the kernel's totals grew, likewise.
+    pub(super) growth: BTreeMap<DeviceId, DeviceTotals>,
+}
+
+/// How far a generation has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Generation {
+    pub(super) serial: u64,
+    /// Epochs since the last batch.
+    pub(super) epochs: u64,
+    pub(super) since: Timestamp,
+    pub(super) until: Timestamp,
+    pub(super) is_over: bool,
+    pub(super) devices: BTreeMap<DeviceId, Recorded>,
+}
+
+/// What is recorded of one device of one generation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Recorded {
+    /// The kernel's totals.
+    pub(super) totals: DeviceTotals,
+    /// The sum of the flows.
+    pub(super) drained: BothWays,
+}
+
+/// All that is pending.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// Devices by the recorder's own numbers, which stay when the user's list changes.
+    pub(super) devices: Vec<Device>,
+    pub(super) minutes: BTreeMap<i64, Minute>,
+    pub(super) generations: HashMap<GenerationId, Generation>,
+    flows: usize,
+}
+
+impl Pending {
+    /// Returns the device's number here; it gets one.
+    pub(super) fn number_of(&mut self, device: &Device) -> DeviceId {
+        let known = self.devices.iter().position(|known| known == device);
+        let number = known.unwrap_or_else(|| {
+            self.devices.push(device.clone());
+            self.devices.len() - 1
+        });
+        DeviceId::try_from(number).unwrap_or(DeviceId::MAX)
+    }
+
+    /// Returns whether nothing was taken since the last batch.
+    pub(super) fn is_empty(&self) -> bool {
+        self.minutes.is_empty()
+    }
+
+    /// Adds an epoch that was not added before.
+    pub(super) fn fold(&mut self, epoch: &Epoch) {
+        let devices: HashMap<_, _> = epoch
+            .totals
+            .iter()
+            .map(|(id, device, totals)| (*id, (self.number_of(device), *totals)))
+            .collect();
+        let mut minute = Step::Minute.bucket_of(epoch.ended_at);
+        if self.flows >= MOST_FLOWS
+            && let Some((&last, _)) = self.minutes.last_key_value()
+        {
+            minute = last;
+        }
+        let count = self.devices.len();
+        let minute = self.minutes.entry(minute).or_insert_with(|| Minute {
+            flows: FlowTable::new(count, FLOWS_A_MINUTE),
+            growth: BTreeMap::new(),
+        });
+        let generation = self.generations.entry(epoch.generation);
+        let generation = generation.or_insert_with(|| Generation::new(epoch.ended_at));
+        generation.take_note(epoch);
+        let before = minute.flows.len();
+        for flow in &epoch.flows {
+            let Some(&(device, _)) = devices.get(&flow.device) else {
+                continue;
+            };
+            minute.flows.fold(&EpochFlow { device, ..*flow });
+            generation.devices.entry(device).or_default().drained += BothWays {
+                up: flow.up,
+                down: flow.down,
+            };
+        }
+        self.flows += minute.flows.len() - before;
+        for (device, now) in devices.into_values() {
+            let recorded = &mut generation.devices.entry(device).or_default().totals;
+            let growth = totals::growth(recorded, &now);
+            *recorded = now;
+            let sum = minute.growth.entry(device).or_default();
+            *sum = totals::sum(sum, &growth);
+        }
+    }
+
+    /// Takes the minutes out for a batch.
+    pub(super) fn take_minutes(&mut self) -> BTreeMap<i64, Minute> {
+        self.flows = 0;
+        std::mem::take(&mut self.minutes)
+    }
+}
+
+impl Generation {
+    fn new(at: Timestamp) -> Self {
+        Self {
+            serial: 0,
+            epochs: 0,
+            since: at,
+            until: at,
+            is_over: false,
+            devices: BTreeMap::new(),
+        }
+    }
+
+    fn take_note(&mut self, epoch: &Epoch) {
+        self.serial = epoch.serial;
+        self.epochs += 1;
+        self.since = self.since.min(epoch.ended_at);
+        self.until = self.until.max(epoch.ended_at);
+        self.is_over = epoch.is_last;
+    }
+}
