@@ -9,6 +9,7 @@
 )]
 
 mod devices;
+mod history;
 mod replay;
 mod result;
 
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub use self::devices::DevicesArgs;
+pub use self::history::HistoryArgs;
 pub use self::replay::ReplayArgs;
 pub use self::result::ResultArgs;
 
@@ -67,6 +69,13 @@ A configuration file, with every setting that it may hold (the command line wins
   output = \"devices.csv\"
   attach = \"auto\"
   flow_table_size = 65536
+  [history]
+  file = \"/var/lib/flowwatch/history.db\"
+  record_interval = \"60s\"
+  journal = \"/run/flowwatch\"
+  minutes = \"2d\"
+  hours = \"14d\"
+  days = \"3y\"
   [[device]]
   name = \"camera\"
   mac = \"2c:aa:8e:01:02:03\"
@@ -149,6 +158,9 @@ pub struct RunArgs {
     #[command(flatten)]
     result: ResultArgs,
 
+    #[command(flatten)]
+    history: HistoryArgs,
+
     /// What sees the frames that devices send [default: auto] [example: --attach tc]
     #[arg(long, value_name = "HOOK", value_parser = word_values(ATTACH_MODES))]
     attach: Option<AttachMode>,
@@ -182,6 +194,7 @@ impl RunArgs {
             attach: args.attach,
             tc_hook: args.tc_hook,
             flow_table_size: args.flow_table_size,
+            history: args.history.settings(),
             ..args.result.settings()
         }
     }
@@ -318,7 +331,8 @@ mod tests {
             "--interface br-lan --interface eth1 --device camera=2c:aa:8e:01:02:03 \
              --device plug=50:c7:bf:0a:0b:0c --interval 500ms --duration 5m --geo a.mmdb \
              --geo b.mmdb --no-builtin-geo --format csv --output out.csv --attach tc \
-             --flow-table-size 7 --tc-hook clsact -vv",
+             --flow-table-size 7 --tc-hook clsact -vv --history h.db --record-interval 5s \
+             --journal j --keep-minutes 1h --keep-hours 2d --keep-days 3y",
         )
         .unwrap();
         assert_eq!(args.log_level(), log::LevelFilter::Debug);
@@ -336,6 +350,13 @@ mod tests {
             (AttachMode::Tc, TcHook::Clsact)
         );
         assert_eq!(plan.flow_table_size, 7);
+        let history = plan.history.unwrap();
+        assert_eq!(history.history, PathBuf::from("h.db"));
+        assert_eq!(history.journal, PathBuf::from("j"));
+        assert_eq!(history.interval, Duration::from_secs(5));
+        let kept = history.retention;
+        let kept = [kept.minutes, kept.hours, kept.days].map(|kept| kept.as_secs() / 3_600);
+        assert_eq!(kept, [1, 48, 3 * 365 * 24]);
     }
 
     #[test]

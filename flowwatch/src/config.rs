@@ -3,6 +3,8 @@
 //! From TOML to [`Settings`]; keys have the command line's names. Every error says the file, the
 //! line and what could have been meant. Paths in the file are relative to its folder.
 
+mod history;
+
 use std::{
     fmt::Display,
     io::{self, Read},
@@ -38,6 +40,7 @@ const KEYS: &[&str] = &[
     "output",
     "attach",
     "flow_table_size",
+    "history",
 ];
 
 const DEVICE_KEYS: &[&str] = &["name", "mac"];
@@ -154,7 +157,13 @@ fn unknown_key(table: &DeTable<'_>) -> Option<(String, Range<usize>, &'static [&
         .and_then(|value| value.get_ref().as_array());
     let devices = devices.into_iter().flat_map(|devices| devices.iter());
     let devices = devices.filter_map(|device| device.get_ref().as_table());
-    let tables = std::iter::once((table, KEYS)).chain(devices.map(|device| (device, DEVICE_KEYS)));
+    let history = table
+        .get("history")
+        .and_then(|value| value.get_ref().as_table())
+        .map(|history| (history, history::KEYS));
+    let tables = std::iter::once((table, KEYS))
+        .chain(history)
+        .chain(devices.map(|device| (device, DEVICE_KEYS)));
     let mut unknown: Vec<_> = tables
         .flat_map(|(table, known)| table.keys().map(move |key| (key, known)))
         .filter(|(key, known)| !known.contains(&key.get_ref().as_ref()))
@@ -204,6 +213,8 @@ struct File {
     attach: Option<AttachMode>,
     #[serde(default, deserialize_with = "flow_table_size")]
     flow_table_size: Option<u32>,
+    #[serde(default)]
+    history: history::HistoryTable,
 }
 
 impl File {
@@ -223,6 +234,7 @@ impl File {
             attach: self.attach,
             tc_hook: None,
             flow_table_size: self.flow_table_size,
+            history: self.history.into_settings(folder),
         }
     }
 }
@@ -302,6 +314,8 @@ mod tests {
             "interfaces = ['br-lan']\ninterval = '500ms'\nduration = '1h'\n\
              geo = ['city.mmdb', '/srv/asn.mmdb']\nbuiltin_geo = false\nformat = 'csv'\n\
              output = 'out.csv'\nattach = 'xdp'\nflow_table_size = 1000\n\
+             [history]\nfile = 'h.db'\nrecord_interval = '5m'\njournal = 'j'\n\
+             minutes = '1h'\nhours = '2d'\ndays = '3y'\n\
              [[device]]\nname = 'camera'\nmac = '2c:aa:8e:01:02:03'\n\
              [[device]]\nname = 'plug'\nmac = '50-C7-BF-0A-0B-0C'\n",
         )
@@ -319,6 +333,11 @@ mod tests {
         assert_eq!(settings.attach, Some(AttachMode::Xdp));
         assert_eq!(settings.flow_table_size, Some(1000));
         assert_eq!(settings.devices.len(), 2);
+        let history = settings.history.into_options().unwrap();
+        assert_eq!(history.history, Path::new("/etc/h.db"));
+        assert_eq!(history.journal, Path::new("/etc/j"));
+        assert_eq!(history.interval, Duration::from_mins(5));
+        assert_eq!(history.retention.hours, Duration::from_hours(48));
         assert_eq!(settings.devices[1].mac, "50:c7:bf:0a:0b:0c".parse().ok());
     }
 
@@ -363,9 +382,13 @@ mod tests {
             "`/etc/fw.toml`, line 4: unknown key `macc`; did you mean `mac`?",
         );
         check_refusal(
+            "[history]\nfiel = 'h.db'\n",
+            "`/etc/fw.toml`, line 2: unknown key `fiel`; did you mean `file`?",
+        );
+        check_refusal(
             "zzz = 1\n[[device]]\nq = 1",
             "`/etc/fw.toml`, line 1: unknown key `zzz`; known are interfaces, device, interval, \
-             duration, geo, builtin_geo, format, output, attach, flow_table_size",
+             duration, geo, builtin_geo, format, output, attach, flow_table_size, history",
         );
     }
 

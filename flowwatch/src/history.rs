@@ -24,6 +24,8 @@ mod rollup;
 mod samples;
 mod schema;
 mod span;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod writer;
 

@@ -4,6 +4,7 @@
 //! about the wish is left to find out. Pure: whether interfaces and files exist is for others.
 
 mod devices;
+mod history;
 mod replay;
 
 use std::{
@@ -19,11 +20,13 @@ use jiff::SignedDuration;
 
 use crate::{
     format::{FORMATS, FormatEntry, format_of},
+    history::RecorderOptions,
     kernel::attach::{AttachMode, TcHook},
     model::{Device, MacAddress, PrefixTag},
 };
 
 pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
+pub use self::history::{DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
@@ -92,6 +95,8 @@ pub struct Settings {
     pub tc_hook: Option<TcHook>,
     /// Entries of one epoch's flow table.
     pub flow_table_size: Option<u32>,
+    /// What to record.
+    pub history: HistorySettings,
 }
 
 impl Settings {
@@ -123,6 +128,7 @@ impl Settings {
             attach: self.attach.or(base.attach),
             tc_hook: self.tc_hook.or(base.tc_hook),
             flow_table_size: self.flow_table_size.or(base.flow_table_size),
+            history: self.history.over(base.history),
         }
     }
 }
@@ -160,6 +166,8 @@ pub struct RunPlan {
     pub tc_hook: TcHook,
     /// Entries of one epoch's flow table, 1 to `MAX_FLOW_TABLE_SIZE`.
     pub flow_table_size: u32,
+    /// How to record what is counted; nothing when it isn't.
+    pub history: Option<RecorderOptions>,
 }
 
 /// Why settings are no plan.
@@ -233,6 +241,7 @@ impl TryFrom<Settings> for RunPlan {
             attach: settings.attach.unwrap_or_default(),
             tc_hook: settings.tc_hook.unwrap_or_default(),
             flow_table_size: settings.flow_table_size.unwrap_or(DEFAULT_FLOW_TABLE_SIZE),
+            history: settings.history.into_options(),
         })
     }
 }
@@ -298,6 +307,9 @@ pub enum ValueError {
     /// Not a length of time.
     #[error("`{0}` is not a length of time; write a number with a unit: 500ms, 1s, 5m or 1h")]
     Duration(String),
+    /// Not a length of time to keep something for.
+    #[error("`{0}` is not a length of time; write a number with a unit: 48h, 60d or 3y")]
+    Kept(String),
     /// An interval that is too short.
     #[error("an interval of {0} is too short; the least is 10ms")]
     Interval(String),

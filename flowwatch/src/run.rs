@@ -5,6 +5,7 @@
 
 mod drainer;
 mod presence;
+mod recording;
 mod status;
 mod watch;
 
@@ -20,12 +21,14 @@ use jiff::Timestamp;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
 use tokio::time::MissedTickBehavior;
 
-use self::drainer::{Counting, Drainer};
+use self::drainer::{Counting, Drainer, Recording};
 use self::presence::Presence;
+use self::recording::Recordable;
 use self::status::{StatusFigures, StatusLine};
 use self::watch::HookWatch;
 use crate::console::{self, tell};
 use crate::geo::Databases;
+use crate::history::Recorder;
 use crate::join::{Sources, join};
 use crate::kernel::attach::{self, AttachOptions, Attached, Attachment};
 use crate::kernel::batch::Access;
@@ -56,8 +59,9 @@ const LOOK_PERIOD: Duration = Duration::from_secs(1);
 pub async fn run(plan: &RunPlan) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
     let stop = Stop::listen()?;
     let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
+    let recorder = plan.history.as_ref().map(Recorder::open).transpose()?;
     let interfaces = interface::resolve(&plan.interfaces, &interface::list().await?)?;
-    let mut session = Session::start(plan, &interfaces, databases)?;
+    let mut session = Session::start(plan, &interfaces, databases, recorder)?;
     // Only what passes from now on can tell of a hook that doesn't run.
     session.watch.compare_with(interface::list().await?);
     session.announce();
@@ -88,6 +92,7 @@ impl Session {
         plan: &RunPlan,
         interfaces: &[Interface],
         databases: Databases,
+        recorder: Option<Recorder>,
     ) -> anyhow::Result<Self> {
         let mut loaded = load_programs(plan)?;
         let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
@@ -108,6 +113,7 @@ impl Session {
             devices: TaggedDevices::new(&plan.devices, &plan.prefixes),
             found: loaded.found,
             epochs: 0,
+            recorder: recorder.map(Recording::new),
         };
         Ok(Self {
             presence: Presence::of(&attached.attachments, &plan.interfaces),
@@ -167,6 +173,13 @@ impl Session {
                         samples_dropped: samples_dropped(&self.sample_counters),
                     };
                     self.status.show(&counting.table, &figures);
+                    let known = Recordable {
+                        attachments: &self.attached.attachments,
+                        names: &self.names,
+                        databases: &self.databases,
+                        samples_dropped: figures.samples_dropped,
+                    };
+                    known.record_when_due(counting)?;
                 }
                 ready = self.ring.readable_mut() => {
                     let mut ring = ready.context("wait for samples")?;
@@ -222,7 +235,7 @@ impl Session {
             ..
         } = self;
         let attachments = attached.detach();
-        let interfaces = attachments.iter().map(described).collect();
+        let interfaces: Vec<_> = attachments.iter().map(described).collect();
         let clock = programs.clock().unwrap_or(self.clock);
         let (mut counting, under_way) = match drainer.into_counting().await {
             Ok(counting) => counting,
@@ -233,6 +246,13 @@ impl Session {
         warn(&watch.complaints(&attachments).unwrap_or_default());
         take_samples(&mut ring.into_inner(), &clock, usize::MAX, &mut names);
         let dropped = samples_dropped(&self.sample_counters);
+        let recordable = Recordable {
+            attachments: &attachments,
+            names: &names,
+            databases: &databases,
+            samples_dropped: dropped,
+        };
+        let recorded = recordable.record_rest(&mut counting);
         let span = (self.started_at, Timestamp::now());
         let mut meta = Meta::new(span, counting.epochs, interfaces, dropped);
         meta.losses.prefix_frames = counting.found.frames_without_room();
@@ -244,6 +264,7 @@ impl Session {
             databases: &databases,
         };
         let outcome = outcome.and(under_way.map_err(Into::into)).and(drained);
+        let outcome = outcome.and(recorded);
         Ok((join(sources, meta), outcome))
     }
 }
@@ -258,7 +279,7 @@ fn warn(warnings: &[String]) {
 /// programs still running elsewhere at that moment may have been given meanwhile.
 fn drain_rest(counting: &mut Counting, clock: &TickClock) -> anyhow::Result<()> {
     counting.end_epoch(clock)?;
-    counting.end_epoch(clock)?;
+    counting.end_last_epoch(clock)?;
     Ok(())
 }
 

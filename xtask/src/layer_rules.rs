@@ -102,7 +102,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "plan",
-        may_import: &["kernel", "model", "format"],
+        may_import: &["kernel", "model", "format", "history"],
     },
     Layer {
         module: "cli",
@@ -152,6 +152,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "model",
             "store",
             "join",
+            "history",
             "plan",
         ],
     },

@@ -27,11 +27,13 @@ pub(super) fn of(connection: &Connection, span: Span) -> rusqlite::Result<Meta> 
         .prepare("SELECT version FROM program WHERE since < ? AND until >= ? ORDER BY id DESC")?
         .query_row(overlapping, |row| row.get(0))
         .optional()?;
-    let (epochs, last): (i64, Option<i64>) = connection.query_row(
-        "SELECT coalesce(sum(epochs), 0), max(until) FROM generation WHERE since < ? AND until >= ?",
+    let epochs: i64 = connection.query_row(
+        "SELECT coalesce(sum(epochs), 0) FROM generation WHERE since < ? AND until >= ?",
         overlapping,
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| row.get(0),
     )?;
+    let last: Option<i64> =
+        connection.query_row("SELECT max(until) FROM generation", [], |row| row.get(0))?;
     let last = last.and_then(|at| Timestamp::from_microsecond(at).ok());
     let ended_at = last.map_or(span.until, |last| span.until.min(last).max(span.since));
     let mut meta = Meta::new((span.since, ended_at), 0, interfaces(connection, span)?, 0);

@@ -171,7 +171,7 @@ fn sum(
     connection
         .prepare_cached(&format!(
             "INSERT INTO {to} (key, {COUNTS})
-             SELECT ?1 << 32 | key & 0xffffffff AS summed, {} FROM {from}
+             SELECT (?1 << 32) | (key & 0xffffffff) AS summed, {} FROM {from}
              WHERE key >= ?2 << 32 AND key < ?3 << 32 GROUP BY summed ORDER BY summed
              ON CONFLICT DO UPDATE SET {}",
             summed(COUNTS),

@@ -2,15 +2,17 @@
 
 use aya::maps::{MapData, MapError, PerCpuArray};
 use flowwatch_common::abi::DeviceCounters;
+use jiff::Timestamp;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use crate::console;
+use crate::history::{Epoch, GenerationId, Recorder};
 use crate::kernel::clock::TickClock;
 use crate::kernel::drain::{Drain, DrainError};
 use crate::kernel::found::FoundDevices;
 use crate::kernel::totals;
 use crate::model::TaggedDevices;
-use crate::observation::DeviceId;
+use crate::observation::{DeviceId, EpochFlow};
 use crate::store::FlowTable;
 
 /// A drain did not come to its end.
@@ -43,13 +45,39 @@ pub(crate) struct Counting {
     pub(crate) found: FoundDevices,
     /// Epochs drained so far.
     pub(crate) epochs: u64,
+    /// What takes epochs for the history; nothing when none is kept.
+    pub(crate) recorder: Option<Recording>,
+}
+
+/// The recorder, and whose epochs it is given.
+pub(crate) struct Recording {
+    pub(crate) recorder: Recorder,
+    pub(crate) generation: GenerationId,
+    /// Whether it was told that the journal takes nothing.
+    is_told: bool,
 }
 
 impl Counting {
     /// Ends the epoch, adds its flows to the window and reads the totals.
     pub(crate) fn end_epoch(&mut self, clock: &TickClock) -> Result<u64, DrainerError> {
+        self.end(clock, false)
+    }
+
+    /// Likewise, when no program counts any more.
+    pub(crate) fn end_last_epoch(&mut self, clock: &TickClock) -> Result<u64, DrainerError> {
+        self.end(clock, true)
+    }
+
+    fn end(&mut self, clock: &TickClock, is_last: bool) -> Result<u64, DrainerError> {
         let table = &mut self.table;
-        let flows = self.drain.end_epoch(clock, &mut |flow| table.fold(flow))?;
+        let records = self.recorder.is_some();
+        let mut drained = Vec::new();
+        let flows = self.drain.end_epoch(clock, &mut |flow| {
+            table.fold(flow);
+            if records {
+                drained.push(*flow);
+            }
+        })?;
         self.take_up_found()?;
         for device in 0..self.devices.devices().len() as DeviceId {
             let read = totals::read(&self.device_counters, device);
@@ -57,7 +85,27 @@ impl Counting {
                 .set_device_totals(device, read.map_err(DrainerError::Totals)?);
         }
         self.epochs += 1;
+        self.record(drained, is_last);
         Ok(flows)
+    }
+
+    /// Hands the epoch to the recorder.
+    fn record(&mut self, flows: Vec<EpochFlow>, is_last: bool) {
+        let Some(recording) = &mut self.recorder else {
+            return;
+        };
+        let devices = (0..).zip(self.devices.devices());
+        let totals = devices
+            .filter(|(_, device)| !device.is_vacant())
+            .map(|(id, device)| (id, device.clone(), self.table.device(id).totals));
+        recording.take(&Epoch {
+            generation: recording.generation,
+            serial: self.epochs,
+            ended_at: Timestamp::now(),
+            is_last,
+            flows,
+            totals: totals.collect(),
+        });
     }
 
     /// Takes up the devices that appeared under a prefix. After the epoch's flows: a device is noted
@@ -69,6 +117,28 @@ impl Counting {
             console::tell(&format!("`{name}` appeared, and is counted"));
         }
         Ok(())
+    }
+}
+
+impl Recording {
+    /// Begins to give a recorder the epochs of a new set of maps.
+    pub(crate) fn new(recorder: Recorder) -> Self {
+        Self {
+            recorder,
+            generation: GenerationId::random(),
+            is_told: false,
+        }
+    }
+
+    /// Hands an epoch over; the kernel's tables have it no longer, so what the journal can't take
+    /// stays in memory.
+    fn take(&mut self, epoch: &Epoch) {
+        if let Err(error) = self.recorder.take(epoch) {
+            self.recorder.hold(epoch);
+            if !std::mem::replace(&mut self.is_told, true) {
+                log::warn!("{error}; until then, what is not recorded yet is in memory alone");
+            }
+        }
     }
 }
 
@@ -97,7 +167,7 @@ impl Drainer {
     }
 
     /// Waits for the drain under way; for ever, when there is none. May be dropped and called again.
-    pub(crate) async fn finished(&mut self) -> Result<&Counting, DrainerError> {
+    pub(crate) async fn finished(&mut self) -> Result<&mut Counting, DrainerError> {
         let Self::Busy(handle) = self else {
             return std::future::pending().await;
         };
