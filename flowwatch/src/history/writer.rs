@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -56,6 +57,7 @@ impl Writer {
         let is_busy = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             connection: Some(connection),
+            identity: identity_of(path),
             catalogue: Catalogue::default(),
             path: path.to_owned(),
             retention,
@@ -109,6 +111,8 @@ fn thread_error(path: &Path, cause: std::io::Error) -> HistoryError {
 struct Worker {
     /// Nothing after a failure: the file may have been replaced.
     connection: Option<Connection>,
+    /// Which file the connection has.
+    identity: Option<Identity>,
     catalogue: Catalogue,
     path: PathBuf,
     retention: Retention,
@@ -178,10 +182,16 @@ impl Worker {
     fn try_write(&mut self, batch: &Batch) -> Result<(), HistoryError> {
         let is_trusted = self.clock.is_trusted(batch.at, Instant::now());
         let retention = is_trusted.then_some(&self.retention);
+        if identity_of(&self.path) != self.identity {
+            // Moved away or replaced: what is written to the open one would be lost with it.
+            self.connection = None;
+            self.catalogue = Catalogue::default();
+        }
         let connection = match &mut self.connection {
             Some(connection) => connection,
             None => self.connection.insert(file::open_to_write(&self.path)?),
         };
+        self.identity = identity_of(&self.path);
         recording::write(connection, &mut self.catalogue, batch, retention)
             .map_err(file::failed("write", &self.path))
     }
@@ -200,6 +210,14 @@ impl Worker {
             log::warn!("the history `{}` is written again", self.path.display());
         }
     }
+}
+
+/// A file's device and number.
+type Identity = (u64, u64);
+
+fn identity_of(path: &Path) -> Option<Identity> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Whether the clock is to be believed: it has kept pace with the processor's for a while.
