@@ -2,6 +2,7 @@
 //!
 //! Written by the recorder while `run` counts; read by `report` and `diff`.
 
+mod archive;
 mod batch;
 mod catalogue;
 mod circumstances;
@@ -32,6 +33,7 @@ mod writer;
 use jiff::Timestamp;
 use rusqlite::Row;
 
+pub use archive::Archive;
 pub use batch::Known;
 pub use epoch::{Epoch, GenerationId};
 pub use error::HistoryError;

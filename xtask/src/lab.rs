@@ -27,7 +27,8 @@ pub(crate) fn demo() -> Result<()> {
 }
 
 /// The lab's benches: what a packet and a drain cost in the kernel; or, where the first of
-/// `arguments` is `replay`, how fast captures are read. The rest are the bench's own.
+/// `arguments` is `replay`, how fast captures are read, or `history`, what a year of it takes. The
+/// rest are the bench's own.
 ///
 /// # Errors
 /// When it can't be built or fails.
@@ -37,6 +38,11 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     {
         let program = release_program()?;
         return run(bench_named("replay").args(rest).env(PROGRAM, program));
+    }
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "history"
+    {
+        return run(bench_named("history").args(rest));
     }
     if !is_root() {
         let words = ["bench"]

@@ -60,7 +60,8 @@ enum Command {
     },
     /// Shows flowwatch at work on a simulated camera's traffic, in network namespaces.
     Demo,
-    /// Measures what a packet and a drain cost; `bench replay`: how fast captures are read.
+    /// Measures what a packet and a drain cost; `bench replay`: how fast captures are read;
+    /// `bench history`: what a year of it takes.
     Bench {
         /// The bench's own arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::IpAddr, ops::Range, sync::Arc};
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, types::ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params, types::ValueRef};
 
 use super::{
     Span,
@@ -117,6 +117,8 @@ impl<'a> Destinations<'a> {
 /// What is known of destinations, each text once.
 struct Known<'a> {
     connection: &'a Connection,
+    /// Asked for each destination: looking for it among the prepared ones would cost as much.
+    statement: Statement<'a>,
     devices: HashMap<i64, (i64, Device)>,
     places: HashMap<i64, Place>,
     names: Names<'a>,
@@ -128,9 +130,13 @@ impl<'a> Known<'a> {
         let former = "SELECT EXISTS (SELECT 1 FROM former_place)";
         Ok(Self {
             connection,
+            statement: connection.prepare(
+                "SELECT device, remote, protocol, port, place, first_seen, last_seen
+                 FROM destination WHERE id = ?",
+            )?,
             devices: devices(connection)?,
             places: HashMap::new(),
-            names: Names::new(connection),
+            names: Names::new(connection)?,
             has_former_places: connection.query_row(former, [], |row| row.get(0))?,
         })
     }
@@ -142,11 +148,7 @@ impl<'a> Known<'a> {
         sums: &Sums,
         span: Span,
     ) -> rusqlite::Result<Option<(FlowRecord, i64)>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT device, remote, protocol, port, place, first_seen, last_seen
-             FROM destination WHERE id = ?",
-        )?;
-        let mut rows = statement.query([destination])?;
+        let mut rows = self.statement.query([destination])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
@@ -155,21 +157,22 @@ impl<'a> Known<'a> {
             return Ok(None);
         };
         let (position, device) = (*position, device.clone());
+        let (protocol, remote_port) = (row.get(2)?, row.get(3)?);
         let (first, last) = (super::time(row, 5)?, super::time(row, 6)?);
+        let place = row.get(4)?;
+        drop(rows);
         let first_seen = first.max(sums.since).min(sums.until);
         let last_seen = last.min(sums.until).max(first_seen);
-        let place = self.place(destination, row.get(4)?, span.until)?;
+        let place = self.place(destination, place, span.until)?;
+        let seen = (first_seen, last_seen);
+        let naming = self.names.of(destination, seen, (protocol, remote_port))?;
         let record = FlowRecord {
             device,
-            naming: self.names.of(
-                destination,
-                (first_seen, last_seen),
-                (row.get(2)?, row.get(3)?),
-            )?,
+            naming,
             remote_address: remote,
             scope: Scope::of(remote),
-            protocol: row.get(2)?,
-            remote_port: row.get(3)?,
+            protocol,
+            remote_port,
             place,
             up: sums.traffic.up,
             down: sums.traffic.down,

@@ -2,8 +2,9 @@
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
+use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, Statement};
 
 use crate::names::{Binding, Candidate, NameSource, Naming, Service, ServiceOffer};
 
@@ -13,23 +14,32 @@ const MIN_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 /// By how much an answer may seem to come after the packet that it caused; likewise.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_millis(50);
 
+/// The names that a name is an alias of.
+type Chain = Arc<[Arc<str>]>;
+
 /// The ttl of what the device said itself.
 pub(super) const NEVER_SAID: Option<u32> = None;
 
 /// Reads names, each text once.
 pub(super) struct Names<'a> {
     connection: &'a Connection,
-    texts: HashMap<i64, Arc<str>>,
-    chains: HashMap<i64, Arc<[Arc<str>]>>,
+    /// Asked for each destination: looking for it among the prepared ones would cost as much.
+    statement: Statement<'a>,
+    texts: HashMap<i64, Arc<str>, RandomState>,
+    chains: HashMap<i64, Chain, RandomState>,
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(connection: &'a Connection) -> Self {
-        Self {
+    pub(super) fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
             connection,
-            texts: HashMap::new(),
-            chains: HashMap::new(),
-        }
+            statement: connection.prepare(
+                "SELECT name, source, first_told, last_told, ttl, chain, asked, alpn, ech
+                 FROM naming WHERE destination = ?",
+            )?,
+            texts: HashMap::default(),
+            chains: HashMap::default(),
+        })
     }
 
     /// Returns what a destination went by between two moments, the best first.
@@ -39,20 +49,30 @@ impl<'a> Names<'a> {
         (since, until): (Timestamp, Timestamp),
         (protocol, port): (u8, u16),
     ) -> rusqlite::Result<Naming> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT name, source, first_told, last_told, ttl, chain, asked, alpn, ech
-             FROM naming WHERE destination = ?",
-        )?;
-        let mut rows = statement.query([destination])?;
+        let mut texts = Texts {
+            connection: self.connection,
+            known: &mut self.texts,
+            chains: &mut self.chains,
+        };
+        let mut rows = self.statement.query([destination])?;
         let mut candidates = Vec::new();
         while let Some(row) = rows.next()? {
-            candidates.extend(self.candidate(row, Service { protocol, port })?);
+            candidates.extend(texts.candidate(row, Service { protocol, port })?);
         }
         Ok(Naming {
             candidates: of_time(candidates, since, until),
         })
     }
+}
 
+/// The texts of names and chains.
+struct Texts<'a> {
+    connection: &'a Connection,
+    known: &'a mut HashMap<i64, Arc<str>, RandomState>,
+    chains: &'a mut HashMap<i64, Chain, RandomState>,
+}
+
+impl Texts<'_> {
     fn candidate(
         &mut self,
         row: &Row<'_>,
@@ -89,14 +109,14 @@ impl<'a> Names<'a> {
     }
 
     fn text(&mut self, id: i64) -> rusqlite::Result<Arc<str>> {
-        if let Some(text) = self.texts.get(&id) {
+        if let Some(text) = self.known.get(&id) {
             return Ok(Arc::clone(text));
         }
         let mut statement = self
             .connection
             .prepare_cached("SELECT text FROM name WHERE id = ?")?;
         let text: Arc<str> = statement.query_row([id], |row| row.get(0))?;
-        self.texts.insert(id, Arc::clone(&text));
+        self.known.insert(id, Arc::clone(&text));
         Ok(text)
     }
 
