@@ -5,13 +5,15 @@
 
 mod capture;
 mod conservation;
+mod marks;
 mod snapshot;
 mod table;
 
 pub use capture::{CaptureMeta, Unsupported};
 pub use conservation::{Conservation, Difference};
+pub use marks::Marks;
 pub use snapshot::{
     AttachedInterface, DatabaseMeta, DeviceResolving, DeviceSummary, DirectionSummary, Losses,
     Meta, Snapshot, UnaccountedRow,
 };
-pub use table::{BothWays, Counts, DeviceWindow, FlowEntry, FlowTable, WINDOW_FLOWS};
+pub use table::{BothWays, Counts, DeviceWindow, FlowChanges, FlowEntry, FlowTable, WINDOW_FLOWS};

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
-use super::Conservation;
+use super::{Conservation, Marks};
 use crate::observation::{DeviceId, DeviceTotals, EpochFlow, Traffic};
 
 /// Flows that the window holds: about 100 MB when full, and three times as much again while the
@@ -68,6 +68,17 @@ pub struct FlowTable {
     flows: IndexMap<FlowKey, PackedCounts, RandomState>,
     devices: Vec<DeviceWindow>,
     capacity: usize,
+    /// What changed since that was asked for; none where nobody asks.
+    changes: Option<FlowChanges>,
+}
+
+/// Which flows changed, by their positions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowChanges {
+    /// Those that are new or that something was added to.
+    pub counted: Marks,
+    /// Of these, the known ones that turned out to have begun earlier.
+    pub began_earlier: Marks,
 }
 
 /// Whole words, as a million of these are hashed and compared a second.
@@ -97,30 +108,40 @@ impl FlowTable {
             flows: IndexMap::default(),
             devices: vec![DeviceWindow::default(); devices],
             capacity: capacity.get(),
+            changes: None,
         }
     }
 
     /// Adds a flow's counts of one epoch.
     pub fn fold(&mut self, flow: &EpochFlow) {
-        let key = FlowKey::of(flow);
         let traffic = BothWays {
             up: flow.up,
             down: flow.down,
         };
-        let is_full = self.flows.len() >= self.capacity;
-        let mut has_room = true;
-        match self.flows.get_mut(&key) {
-            Some(counts) => counts.fold(flow),
-            None if is_full => has_room = false,
-            None => {
-                self.flows.insert(key, PackedCounts::of(flow));
-            }
-        }
+        let has_room = self.enter(flow);
         let device = self.device_mut(flow.device);
         device.folded += traffic;
         if !has_room {
             device.overflow += traffic;
         }
+    }
+
+    /// Adds to the flow, or makes it; returns whether there was room for it.
+    fn enter(&mut self, flow: &EpochFlow) -> bool {
+        let key = FlowKey::of(flow);
+        let is_full = self.flows.len() >= self.capacity;
+        let (at, began_earlier) = match self.flows.get_full_mut(&key) {
+            Some((at, _, counts)) => (at, counts.fold(flow)),
+            None if is_full => return false,
+            None => (self.flows.insert_full(key, PackedCounts::of(flow)).0, false),
+        };
+        if let Some(changes) = &mut self.changes {
+            changes.counted.set(at);
+            if began_earlier {
+                changes.began_earlier.set(at);
+            }
+        }
+        true
     }
 
     /// Replaces a device's totals by the kernel's newest, which are cumulative.
@@ -160,6 +181,28 @@ impl FlowTable {
     #[must_use]
     pub fn flows(&self) -> impl ExactSizeIterator<Item = FlowEntry> + '_ {
         self.flows.iter().map(|(key, counts)| key.entry(counts))
+    }
+
+    /// Returns the flow at a position, which it keeps.
+    #[must_use]
+    pub fn flow(&self, at: usize) -> Option<FlowEntry> {
+        let (key, counts) = self.flows.get_index(at)?;
+        Some(key.entry(counts))
+    }
+
+    /// Begins to note which flows change, until [`Self::unfollow`].
+    pub fn follow(&mut self) {
+        self.changes = Some(FlowChanges::default());
+    }
+
+    /// Ends what [`Self::follow`] began.
+    pub fn unfollow(&mut self) {
+        self.changes = None;
+    }
+
+    /// Returns which flows changed since the last call; nothing where that was not noted.
+    pub fn take_changes(&mut self) -> Option<FlowChanges> {
+        self.changes.as_mut().map(std::mem::take)
     }
 
     /// Returns the number of flows.
@@ -228,13 +271,17 @@ impl PackedCounts {
         }
     }
 
-    fn fold(&mut self, flow: &EpochFlow) {
+    /// Adds an epoch's counts; returns whether they began before all others.
+    fn fold(&mut self, flow: &EpochFlow) -> bool {
         self.traffic += BothWays {
             up: flow.up,
             down: flow.down,
         };
-        self.first_seen = self.first_seen.min(flow.first_seen.as_microsecond());
         self.last_seen = self.last_seen.max(flow.last_seen.as_microsecond());
+        let first_seen = flow.first_seen.as_microsecond();
+        let began_earlier = first_seen < self.first_seen;
+        self.first_seen = self.first_seen.min(first_seen);
+        began_earlier
     }
 
     fn unpack(&self) -> Counts {
@@ -379,6 +426,35 @@ mod tests {
             }
         );
         assert_eq!(table.traffic().up.octets, 135);
+    }
+
+    #[test]
+    fn a_follower_is_told_which_flows_changed_since_it_asked() {
+        let mut table = table(2);
+        table.fold(&flow(0, "192.0.2.1", 100));
+        assert_eq!(table.take_changes(), None, "nobody follows");
+        table.follow();
+        table.fold(&flow(0, "192.0.2.2", 1));
+        // Finds no room.
+        table.fold(&flow(0, "192.0.2.3", 1));
+        let mut earlier = flow(0, "192.0.2.1", 1);
+        earlier.first_seen = Timestamp::UNIX_EPOCH;
+        let positions = |marks: &Marks| marks.iter().collect::<Vec<_>>();
+        let changes = table.take_changes().unwrap();
+        assert_eq!(positions(&changes.counted), [1]);
+        table.fold(&earlier);
+        let changes = table.take_changes().unwrap();
+        assert_eq!(positions(&changes.counted), [0]);
+        assert_eq!(positions(&changes.began_earlier), [0]);
+        table.fold(&earlier);
+        assert!(table.take_changes().unwrap().began_earlier.is_empty());
+        table.unfollow();
+        assert_eq!(table.take_changes(), None);
+        assert_eq!(
+            table.flow(1).map(|flow| flow.remote),
+            "192.0.2.2".parse().ok()
+        );
+        assert_eq!(table.flow(2), None);
     }
 
     #[test]
