@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::changes::Noted;
 use super::reading::Claim;
 use super::{Contact, NameSource, Service};
 use crate::observation::DeviceId;
@@ -164,6 +165,8 @@ pub(super) struct Bindings {
     held: usize,
     turned_away: u64,
     answers: u64,
+    /// Whose names of which address changed.
+    changes: Noted<(DeviceId, IpAddr)>,
 }
 
 impl Bindings {
@@ -222,15 +225,23 @@ impl Bindings {
         candidates.iter().map(|held| &held.binding).collect()
     }
 
+    /// Returns whether no later packet of the contact could make it go by another binding.
+    pub(super) fn are_settled(&self, contact: &Contact) -> bool {
+        let held = self.of(contact.device, contact.remote);
+        held.iter()
+            .all(|held| held.binding.is_told_by(contact.last_seen))
+    }
+
     /// Takes in a claim that the device was told.
     pub(super) fn hold(&mut self, device: DeviceId, claim: Claim, at: Timestamp) {
         self.answers += 1;
         let address = claim.address;
         let bindings = self.devices.entry(device).or_default();
         self.held += usize::from(bindings.hold(claim, at, self.answers));
-        let mut gone = bindings.shorten(address, self.limits.names_per_address);
-        gone += bindings.shrink(self.limits.bindings_per_device);
-        self.account(gone);
+        let surplus = bindings.shorten(address, self.limits.names_per_address);
+        let gone = bindings.shrink(self.limits.bindings_per_device);
+        self.changes.note(|| (device, address));
+        self.account(device, surplus, &gone);
         if self.held > self.limits.bindings_total {
             self.shrink_largest(device);
         }
@@ -243,16 +254,41 @@ impl Bindings {
             .devices
             .iter_mut()
             .max_by_key(|(id, bindings)| (bindings.by_recency.len(), **id == device));
-        let gone = largest.map_or(0, |(_, bindings)| {
-            let fewer = bindings.by_recency.len().saturating_sub(1);
-            bindings.shrink(fewer)
-        });
-        self.account(gone);
+        let Some((&device, bindings)) = largest else {
+            return;
+        };
+        let fewer = bindings.by_recency.len().saturating_sub(1);
+        let gone = bindings.shrink(fewer);
+        self.account(device, 0, &gone);
     }
 
-    fn account(&mut self, gone: usize) {
-        self.held -= gone;
-        self.turned_away += gone as u64;
+    /// Accounts for a device's bindings that gave way: so many of the address that is being told, and
+    /// one of each of these.
+    fn account(&mut self, device: DeviceId, surplus: usize, gone: &[IpAddr]) {
+        for &address in gone {
+            self.changes.note(|| (device, address));
+        }
+        let count = surplus + gone.len();
+        self.held -= count;
+        self.turned_away += count as u64;
+    }
+
+    /// The notes of what changes.
+    pub(super) fn changes(&mut self) -> &mut Noted<(DeviceId, IpAddr)> {
+        &mut self.changes
+    }
+
+    /// Returns the addresses for which the device has a name that `is_meant`.
+    pub(super) fn addresses_of(
+        &self,
+        device: DeviceId,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = IpAddr> {
+        let bindings = self.devices.get(&device).into_iter();
+        bindings
+            .flat_map(|bindings| &bindings.by_address)
+            .filter(move |(_, held)| held.iter().any(|held| is_meant(&held.binding.name)))
+            .map(|(address, _)| *address)
     }
 }
 
@@ -295,14 +331,18 @@ impl DeviceBindings {
         surplus.len()
     }
 
-    /// Removes the oldest bindings above `limit`; returns how many.
-    fn shrink(&mut self, limit: usize) -> usize {
+    /// Removes the oldest bindings above `limit`; returns the address of each.
+    fn shrink(&mut self, limit: usize) -> Vec<IpAddr> {
         let surplus = self.by_recency.len().saturating_sub(limit);
-        let oldest: Vec<_> = self.by_recency.keys().copied().take(surplus).collect();
-        for recency in oldest {
+        let oldest = self.by_recency.iter().take(surplus);
+        let oldest: Vec<_> = oldest
+            .map(|(&recency, &address)| (recency, address))
+            .collect();
+        let remove = |(recency, address)| {
             self.remove(recency);
-        }
-        surplus
+            address
+        };
+        oldest.into_iter().map(remove).collect()
     }
 
     fn remove(&mut self, recency: u64) {

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::changes::Noted;
 use super::reading::{Lookup, LookupResult};
 use super::{ServiceOffer, Transport};
 use crate::observation::DeviceId;
@@ -91,8 +92,9 @@ struct DeviceLookups {
 }
 
 impl DeviceLookups {
-    /// Takes in what came of a name; returns whether it is a new one.
-    fn hold(&mut self, lookup: &Lookup) -> bool {
+    /// Takes in what came of a name; returns whether it is a new one, and whether what is said of the
+    /// name changes by it.
+    fn hold(&mut self, lookup: &Lookup) -> (bool, bool) {
         let is_new = !self.names.contains_key(&lookup.name);
         if is_new {
             self.order.push_back(Arc::clone(&lookup.name));
@@ -100,22 +102,21 @@ impl DeviceLookups {
         let asked = self.names.entry(Arc::clone(&lookup.name)).or_default();
         asked.is_resolved |= lookup.result == LookupResult::Answered;
         asked.is_answered |= lookup.result != LookupResult::Truncated;
-        if !lookup.offer.is_none() {
-            asked.offer = Some(Arc::new(lookup.offer.clone()));
+        let offer = &lookup.offer;
+        let is_offered = offer.is_none() || asked.offer.as_deref() == Some(offer);
+        if !is_offered {
+            asked.offer = Some(Arc::new(offer.clone()));
         }
-        is_new
+        (is_new, is_new || !is_offered)
     }
 
-    /// Removes the oldest names above `limit`; returns how many.
-    fn shrink(&mut self, limit: usize) -> usize {
-        let mut gone = 0;
-        while self.order.len() > limit {
-            if let Some(oldest) = self.order.pop_front() {
-                self.names.remove(&oldest);
-                gone += 1;
-            }
+    /// Removes the oldest names above `limit`, and returns them.
+    fn shrink(&mut self, limit: usize) -> Vec<Arc<str>> {
+        let surplus = self.order.len().saturating_sub(limit);
+        let gone: Vec<_> = self.order.drain(..surplus).collect();
+        for name in &gone {
+            self.names.remove(name);
         }
-        self.has_forgotten |= gone > 0;
         gone
     }
 }
@@ -127,6 +128,8 @@ pub(super) struct Lookups {
     devices: HashMap<DeviceId, DeviceLookups>,
     held: usize,
     turned_away: u64,
+    /// The names of which something else is said now; nothing for all of a device's.
+    changes: Noted<(DeviceId, Option<Arc<str>>)>,
 }
 
 impl Lookups {
@@ -141,9 +144,13 @@ impl Lookups {
         } else {
             self.turned_away += 1;
         }
-        self.held += usize::from(lookups.hold(lookup));
-        let gone = lookups.shrink(limits.names_per_device);
-        self.account(gone);
+        let (is_new, is_changed) = lookups.hold(lookup);
+        self.held += usize::from(is_new);
+        if is_changed {
+            self.changes
+                .note(|| (device, Some(Arc::clone(&lookup.name))));
+        }
+        self.shrink(device, limits.names_per_device);
         if self.held > limits.names_total {
             self.shrink_largest(device);
         }
@@ -153,18 +160,34 @@ impl Lookups {
     fn shrink_largest(&mut self, device: DeviceId) {
         let largest = self
             .devices
-            .iter_mut()
+            .iter()
             .max_by_key(|(id, lookups)| (lookups.order.len(), **id == device));
-        let gone = largest.map_or(0, |(_, lookups)| {
-            let fewer = lookups.order.len().saturating_sub(1);
-            lookups.shrink(fewer)
-        });
-        self.account(gone);
+        if let Some((&largest, lookups)) = largest {
+            self.shrink(largest, lookups.order.len().saturating_sub(1));
+        }
     }
 
-    fn account(&mut self, gone: usize) {
-        self.held -= gone;
-        self.turned_away += gone as u64;
+    /// Removes a device's oldest names above `limit`.
+    fn shrink(&mut self, device: DeviceId, limit: usize) {
+        let Some(lookups) = self.devices.get_mut(&device) else {
+            return;
+        };
+        let gone = lookups.shrink(limit);
+        self.held -= gone.len();
+        self.turned_away += gone.len() as u64;
+        if !gone.is_empty() && !lookups.has_forgotten {
+            lookups.has_forgotten = true;
+            // Of every other name it isn't known any more that it was not asked for.
+            self.changes.note(|| (device, None));
+        }
+        for name in gone {
+            self.changes.note(|| (device, Some(name)));
+        }
+    }
+
+    /// The notes of what changes.
+    pub(super) fn changes(&mut self) -> &mut Noted<(DeviceId, Option<Arc<str>>)> {
+        &mut self.changes
     }
 
     /// Takes in the resolvers that the network gave; those of the same family that it gave before

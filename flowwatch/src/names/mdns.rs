@@ -14,6 +14,7 @@ use flowwatch_common::wire::ip_protocol::UDP;
 use jiff::Timestamp;
 
 use super::bindings::Binding;
+use super::changes::Noted;
 use super::dns::text_of;
 use super::reading::{Claim, Fact, NameReader, Outcome, Reading};
 use super::{Contact, NameSource};
@@ -143,6 +144,8 @@ pub(super) struct Announcements {
     by_address: HashMap<IpAddr, Announcement>,
     counts: HashMap<DeviceId, usize>,
     turned_away: u64,
+    /// What addresses are called anew.
+    changes: Noted<IpAddr>,
 }
 
 impl Announcements {
@@ -155,6 +158,7 @@ impl Announcements {
                 self.turned_away += 1;
             } else if known.device == device && known.binding.name == claim.name {
                 Arc::make_mut(&mut known.binding).renew(claim, at);
+                self.changes.note(|| address);
             } else {
                 self.replace(device, claim, at);
             }
@@ -172,6 +176,7 @@ impl Announcements {
 
     fn replace(&mut self, device: DeviceId, claim: Claim, at: Timestamp) {
         let (address, binding) = (claim.address, Arc::new(Binding::of(claim, at)));
+        self.changes.note(|| address);
         *self.counts.entry(device).or_default() += 1;
         let former = self
             .by_address
@@ -189,6 +194,7 @@ impl Announcements {
         let oldest = own.min_by_key(|(address, one)| (one.binding.last_told, **address));
         if let Some((&address, _)) = oldest {
             self.by_address.remove(&address);
+            self.changes.note(|| address);
             self.uncount(device);
             self.turned_away += 1;
         }
@@ -208,6 +214,28 @@ impl Announcements {
     pub(super) fn of(&self, contact: &Contact) -> Option<&Arc<Binding>> {
         let binding = &self.by_address.get(&contact.remote)?.binding;
         binding.is_told_by(contact.last_seen).then_some(binding)
+    }
+
+    /// Returns whether no later packet of the contact could make it go by another announcement.
+    pub(super) fn are_settled(&self, contact: &Contact) -> bool {
+        let known = self.by_address.get(&contact.remote);
+        known.is_none_or(|known| known.binding.is_told_by(contact.last_seen))
+    }
+
+    /// Returns the addresses with a name that `is_meant`.
+    pub(super) fn addresses_of(
+        &self,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = IpAddr> {
+        let known = self.by_address.iter();
+        known
+            .filter(move |(_, one)| is_meant(&one.binding.name))
+            .map(|(address, _)| *address)
+    }
+
+    /// The notes of what changes.
+    pub(super) fn changes(&mut self) -> &mut Noted<IpAddr> {
+        &mut self.changes
     }
 
     pub(super) fn turned_away(&self) -> u64 {

@@ -8,6 +8,7 @@
 //! that someone slips to the device, and that the device then ignores, names an address all the same.
 
 mod bindings;
+mod changes;
 mod dns;
 mod dns_stream;
 mod finding;
@@ -32,6 +33,8 @@ use std::sync::Arc;
 use crate::observation::{DeviceId, PayloadSample};
 use bindings::Bindings;
 pub use bindings::{Binding, NameLimits};
+use changes::ChangedNames;
+pub use changes::NameChanges;
 pub use lookups::Answers;
 use lookups::Lookups;
 use mdns::Announcements;
@@ -244,6 +247,44 @@ impl NameTable {
     #[must_use]
     pub fn offered(&self, device: DeviceId) -> &[IpAddr] {
         self.lookups.offered(device)
+    }
+
+    /// Returns whether later packets of a contact could not change its names, as long as nothing is
+    /// told: a name that came after the last packet counts for the next one.
+    #[must_use]
+    pub fn is_settled(&self, contact: &Contact) -> bool {
+        self.bindings.are_settled(contact) && self.announcements.are_settled(contact)
+    }
+
+    /// Begins to note which names change, until [`Self::unfollow`].
+    pub fn follow(&mut self) {
+        self.bindings.changes().follow();
+        self.announcements.changes().follow();
+        self.lookups.changes().follow();
+    }
+
+    /// Ends what [`Self::follow`] began.
+    pub fn unfollow(&mut self) {
+        self.bindings.changes().unfollow();
+        self.announcements.changes().unfollow();
+        self.lookups.changes().unfollow();
+    }
+
+    /// Returns whose names may have changed since the last call; nothing where that was not noted.
+    pub fn take_changes(&mut self) -> Option<NameChanges> {
+        let (mut remotes, are_all_bindings) = self.bindings.changes().take()?;
+        let (announced, are_all_announced) = self.announcements.changes().take()?;
+        let (asked, are_all_asked) = self.lookups.changes().take()?;
+        if !(are_all_bindings && are_all_announced && are_all_asked) {
+            return Some(NameChanges::All);
+        }
+        for (device, names) in ChangedNames::by_device(asked) {
+            let is_meant = |name: &str| names.include(name);
+            let bound = self.bindings.addresses_of(device, is_meant);
+            let announced = self.announcements.addresses_of(is_meant);
+            remotes.extend(bound.chain(announced).map(|address| (device, address)));
+        }
+        Some(NameChanges::Of { remotes, announced })
     }
 
     const fn lookups(&self) -> &Lookups {
