@@ -3,7 +3,7 @@
 //! Pure: everything it needs is an argument. Cost follows the number of flows; places are
 //! looked up once for each address, up to a bound.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{cmp::Reverse, collections::HashMap, net::IpAddr};
 
 use flowwatch_common::abi::Reason;
 use foldhash::fast::RandomState;
@@ -38,29 +38,44 @@ pub struct Sources<'a> {
 #[must_use]
 pub fn join(sources: Sources<'_>, meta: Meta) -> Snapshot {
     let mut uses = Uses::new(sources.names);
-    let mut snapshot = Snapshot {
-        meta,
-        devices: Vec::new(),
-        flows: records(sources, &mut uses),
-        unaccounted: Vec::new(),
-        resolving: Vec::new(),
-    };
+    let flows = records(sources, &mut uses);
     let mut counts = vec![0; sources.devices.len()];
     for entry in sources.flows.flows() {
         if let Some(count) = counts.get_mut(usize::from(entry.device)) {
             *count += 1;
         }
     }
-    let numbered = (0..).zip(sources.devices).zip(counts);
-    for ((id, device), flows) in numbered.filter(|((_, device), _)| !device.is_vacant()) {
+    Snapshot {
+        flows,
+        ..join_devices(sources, meta, &counts, uses)
+    }
+}
+
+/// Returns the snapshot without its flows: `counts` says how many each device has, and `uses` which of
+/// them go to resolvers.
+#[must_use]
+pub fn join_devices(
+    sources: Sources<'_>,
+    meta: Meta,
+    counts: &[u64],
+    mut uses: Uses<'_>,
+) -> Snapshot {
+    let mut snapshot = Snapshot {
+        meta,
+        devices: Vec::new(),
+        flows: Vec::new(),
+        unaccounted: Vec::new(),
+        resolving: Vec::new(),
+    };
+    let devices = (0..).zip(sources.devices);
+    for (id, device) in devices.filter(|(_, device)| !device.is_vacant()) {
         let window = sources.flows.device(id);
         let conservation = sources.flows.conservation(id);
-        snapshot
-            .devices
-            .push(summary(device, &window, conservation));
-        if let Some(summary) = snapshot.devices.last_mut() {
-            summary.flows = flows;
-        }
+        let flows = counts.get(usize::from(id)).copied().unwrap_or(0);
+        snapshot.devices.push(DeviceSummary {
+            flows,
+            ..summary(device, &window, conservation)
+        });
         snapshot
             .unaccounted
             .extend(unaccounted(device, "up", &window.totals.up));
@@ -88,41 +103,60 @@ pub fn join(sources: Sources<'_>, meta: Meta) -> Snapshot {
 /// Returns the flows as records, and adds those to resolvers to `uses`.
 fn records(sources: Sources<'_>, uses: &mut Uses<'_>) -> Vec<FlowRecord> {
     let mut entries: Vec<_> = sources.flows.flows().collect();
-    entries.sort_unstable_by_key(|entry| {
-        let BothWays { up, down } = entry.counts.traffic;
-        let octets = std::cmp::Reverse(up.octets.saturating_add(down.octets));
-        (
-            octets,
-            entry.device,
-            entry.remote,
-            entry.protocol,
-            entry.remote_port,
-        )
-    });
-    let mut places = Places {
-        databases: sources.databases,
-        known: HashMap::default(),
-    };
+    entries.sort_unstable_by_key(rank);
+    let mut places = Places::default();
     // Room that is grown by doubling is needed twice meanwhile: for a full window, hundreds of MB.
     let mut records = Vec::with_capacity(entries.len());
     records.extend(entries.into_iter().filter_map(|entry| {
-        let device = sources.devices.get(usize::from(entry.device))?;
-        let place = places.of(entry.remote);
-        let contact = contact(&entry);
-        let record = record(device, &entry, sources.names.naming_of(&contact), place);
-        uses.add(&Use {
-            contact,
-            naming: &record.naming,
-            is_on_internet: record.scope == Scope::Internet,
-            up: record.up,
-            down: record.down,
-        });
+        let record = join_flow(sources, &entry, &mut places)?;
+        uses.add(&use_of(&entry, &record.naming, record.scope));
         Some(record)
     }));
     records
 }
 
-const fn contact(entry: &FlowEntry) -> Contact {
+/// Returns what orders flows: the one with the most octets first, then by key.
+#[must_use]
+pub fn rank(entry: &FlowEntry) -> impl Ord + use<> {
+    let BothWays { up, down } = entry.counts.traffic;
+    let octets = up.octets.saturating_add(down.octets);
+    (
+        Reverse(octets),
+        entry.device,
+        entry.remote,
+        entry.protocol,
+        entry.remote_port,
+    )
+}
+
+/// Returns one flow's record; nothing where it is of a device that isn't known.
+#[must_use]
+pub fn join_flow(
+    sources: Sources<'_>,
+    entry: &FlowEntry,
+    places: &mut Places,
+) -> Option<FlowRecord> {
+    let device = sources.devices.get(usize::from(entry.device))?;
+    let place = places.of(entry.remote, sources.databases);
+    let naming = sources.names.naming_of(&contact_of(entry));
+    Some(record(device, entry, naming, place))
+}
+
+/// Returns a flow as one that may be to a resolver.
+#[must_use]
+pub fn use_of<'a>(entry: &FlowEntry, naming: &'a Naming, scope: Scope) -> Use<'a> {
+    Use {
+        contact: contact_of(entry),
+        naming,
+        is_on_internet: scope == Scope::Internet,
+        up: entry.counts.traffic.up,
+        down: entry.counts.traffic.down,
+    }
+}
+
+/// Returns a flow as far as its names go by it.
+#[must_use]
+pub const fn contact_of(entry: &FlowEntry) -> Contact {
     Contact {
         device: entry.device,
         remote: entry.remote,
@@ -157,22 +191,22 @@ fn record(
     }
 }
 
-/// The places of one join: one look-up for each address, as many flows share one. Bounded: a scan's
-/// addresses are each met once.
-struct Places<'a> {
-    databases: &'a Databases,
+/// Places that were looked up: once for each address, as many flows share one. Bounded: a scan's
+/// addresses are each met once. Good for one version of the databases.
+#[derive(Debug, Default)]
+pub struct Places {
     known: HashMap<IpAddr, (Scope, Place), RandomState>,
 }
 
-impl Places<'_> {
+impl Places {
     /// Addresses that are remembered.
     const MOST: usize = 1 << 16;
 
-    fn of(&mut self, address: IpAddr) -> (Scope, Place) {
+    fn of(&mut self, address: IpAddr, databases: &Databases) -> (Scope, Place) {
         if let Some(known) = self.known.get(&address) {
             return known.clone();
         }
-        let place = (Scope::of(address), self.databases.place_of(address));
+        let place = (Scope::of(address), databases.place_of(address));
         if self.known.len() < Self::MOST {
             self.known.insert(address, place.clone());
         }

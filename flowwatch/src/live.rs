@@ -3,6 +3,12 @@
 //! Made where the counting is (`run`, `replay`), or read from its socket; taken by `top`. A view
 //! that has taken in every update since the first knows what a snapshot would say.
 
+mod feed;
+mod teller;
+#[cfg(test)]
+mod tests;
 mod update;
 
+pub use feed::{Feed, Followed, MOST_CHANGED, MOST_TOLD, News};
+pub use teller::Teller;
 pub use update::{Changed, FlowNumber, Update};

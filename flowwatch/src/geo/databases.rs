@@ -30,6 +30,14 @@ pub struct Databases {
     builtin: Option<Database>,
     names: Mutex<NamePool>,
     bad_records: AtomicU64,
+    version: u64,
+}
+
+/// The next version's number.
+static NEXT_VERSION: AtomicU64 = AtomicU64::new(0);
+
+fn next_version() -> u64 {
+    NEXT_VERSION.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What a report says of one database.
@@ -72,6 +80,7 @@ impl Databases {
             builtin: if with_builtin { open_builtin()? } else { None },
             names: Mutex::default(),
             bad_records: AtomicU64::new(0),
+            version: next_version(),
         })
     }
 
@@ -107,6 +116,13 @@ impl Databases {
         self.bad_records.load(Ordering::Relaxed)
     }
 
+    /// Returns the number of what the databases hold now: another after each file that was taken up,
+    /// and in no other value of this type. Places that are remembered are good for one version.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Returns what reports say of the databases, in order of precedence.
     #[must_use]
     pub fn descriptions(&self) -> Vec<DatabaseDescription> {
@@ -126,7 +142,11 @@ impl Databases {
     /// Returns one result for each file that changed: its path, or why it was refused, in which case
     /// the old one stays in use. A refused file is tried again when it changes again.
     pub fn reload_changed(&mut self) -> Vec<Result<PathBuf, GeoError>> {
-        self.files.iter_mut().filter_map(OpenFile::reload).collect()
+        let changed: Vec<_> = self.files.iter_mut().filter_map(OpenFile::reload).collect();
+        if changed.iter().any(Result::is_ok) {
+            self.version = next_version();
+        }
+        changed
     }
 
     fn in_order(&self) -> impl Iterator<Item = &Database> {
@@ -399,13 +419,16 @@ mod tests {
             country_of(&databases, "52.79.197.188").as_deref(),
             Some("KR")
         );
+        let version = databases.version();
         assert!(databases.reload_changed().is_empty(), "not settled yet");
+        assert_eq!(databases.version(), version);
         let taken_up: Vec<PathBuf> = databases
             .reload_changed()
             .into_iter()
             .map(Result::unwrap)
             .collect();
         assert_eq!(taken_up, [path]);
+        assert_ne!(databases.version(), version);
         assert_eq!(
             country_of(&databases, "52.79.197.188").as_deref(),
             Some("US")
@@ -429,10 +452,12 @@ mod tests {
             results.remove(0).unwrap_err()
         };
         replace(&path, b"garbage");
+        let version = databases.version();
         assert!(matches!(
             refusal(&mut databases),
             GeoError::NotMaxMind { .. }
         ));
+        assert_eq!(databases.version(), version);
         assert!(databases.reload_changed().is_empty());
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(refusal(&mut databases), GeoError::Missing { .. }));

@@ -133,6 +133,23 @@ pub struct Use<'a> {
     pub down: Traffic,
 }
 
+impl Use<'_> {
+    /// Returns how the flow goes to a resolver; nothing where it isn't known to go to one.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        let Contact {
+            remote, service, ..
+        } = self.contact;
+        let transport = Transport::of_port(service.protocol, service.port)?;
+        let is_resolver = transport != Transport::Doh || self.resolver_name().is_some();
+        (is_resolver && !remote.is_multicast()).then_some(transport)
+    }
+
+    fn resolver_name(&self) -> Option<&str> {
+        resolver_name(self.naming).or_else(|| resolvers::name_at(self.contact.remote))
+    }
+}
+
 /// The sums of what goes to resolvers.
 #[derive(Debug)]
 pub struct Uses<'a> {
@@ -158,21 +175,10 @@ impl<'a> Uses<'a> {
 
     /// Adds a flow, if it is one to a resolver.
     pub fn add(&mut self, flow: &Use<'_>) {
-        let Contact {
-            device,
-            remote,
-            service,
-            ..
-        } = flow.contact;
-        let Some(transport) = Transport::of_port(service.protocol, service.port) else {
+        let Contact { device, remote, .. } = flow.contact;
+        let Some(transport) = flow.transport() else {
             return;
         };
-        let own_name = resolver_name(flow.naming);
-        let listed = resolvers::name_at(remote);
-        let is_resolver = transport != Transport::Doh || own_name.is_some() || listed.is_some();
-        if !is_resolver || remote.is_multicast() {
-            return;
-        }
         let uses = self.devices.entry(device).or_default();
         let key = (remote, transport);
         if uses.resolvers.len() >= MAX_SUMMED && !uses.resolvers.contains_key(&key) {
@@ -190,7 +196,7 @@ impl<'a> Uses<'a> {
             answers: answers(names, device, key),
         });
         if resolver.name.is_none() {
-            resolver.name = own_name.or(listed).map(str::to_owned);
+            resolver.name = flow.resolver_name().map(str::to_owned);
         }
         resolver.up += flow.up;
         resolver.down += flow.down;
