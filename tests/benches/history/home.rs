@@ -108,8 +108,8 @@ impl Home {
     }
 
     fn flow(&mut self, number: u32, at: Timestamp) -> EpochFlow {
-        // From one packet to some ten thousand, most few.
-        let packets = 1 + (1_u64 << (self.next() % 14)) * (self.next() % 100) / 100;
+        // From one packet to a thousand, most few: with 200,000 a day, some 15 GB.
+        let packets = 1 + (1_u64 << (self.next() % 11)) * (self.next() % 100) / 100;
         let up = packets.div_ceil(2);
         let size = 60 + self.next() % 400;
         EpochFlow {
@@ -163,7 +163,7 @@ fn remote(number: u32) -> IpAddr {
 /// The DNS answer by which a flow's device learnt the remote's name.
 fn told(flow: &EpochFlow, number: u32) -> PayloadSample {
     let (host, site) = (
-        format!("host-{}", number % 50_000),
+        format!("host-{}", number % 211),
         format!("site{}", number % 900),
     );
     let mut question = Vec::new();
