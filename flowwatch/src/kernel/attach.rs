@@ -122,11 +122,42 @@ pub struct AttachOptions {
 pub struct Attached {
     /// How each interface is counted on.
     pub attachments: Vec<Attachment>,
-    xdp_links: Vec<XdpLink>,
-    tc_links: Vec<SchedClassifierLink>,
+    /// The links by their interfaces' numbers.
+    pub(super) xdp_links: Vec<(u32, XdpLink)>,
+    pub(super) tc_links: Vec<(u32, TcSide, SchedClassifierLink)>,
 }
 
 impl Attached {
+    /// Attaches to one interface more.
+    ///
+    /// # Errors
+    /// [`AttachError`]; nothing is then attached to it.
+    pub fn add(
+        &mut self,
+        ebpf: &mut Ebpf,
+        interface: &Interface,
+        options: AttachOptions,
+    ) -> Result<Attachment, AttachError> {
+        match attach_both(ebpf, interface, options, self) {
+            Ok(attachment) => {
+                self.attachments.push(attachment.clone());
+                Ok(attachment)
+            }
+            Err(error) => {
+                self.remove(interface.index);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the programs off an interface. One that is gone has taken them with it; what is left
+    /// of them here is dropped.
+    pub fn remove(&mut self, ifindex: u32) {
+        self.attachments.retain(|it| it.ifindex != ifindex);
+        self.xdp_links.retain(|(index, _)| *index != ifindex);
+        self.tc_links.retain(|(index, ..)| *index != ifindex);
+    }
+
     /// Takes every program off; returns how the interfaces were counted on.
     #[must_use]
     pub fn detach(self) -> Vec<Attachment> {
@@ -145,22 +176,25 @@ pub fn attach(
 ) -> Result<Attached, AttachError> {
     let mut attached = Attached::default();
     for interface in interfaces {
-        let (ingress, reason) = attach_ingress(ebpf, interface, options, &mut attached)?;
-        attach_tc(
-            ebpf,
-            interface,
-            TcSide::EGRESS,
-            options.tc_hook,
-            &mut attached,
-        )?;
-        attached.attachments.push(Attachment {
-            ifindex: interface.index,
-            interface: interface.name.clone(),
-            ingress,
-            reason,
-        });
+        attached.add(ebpf, interface, options)?;
     }
     Ok(attached)
+}
+
+fn attach_both(
+    ebpf: &mut Ebpf,
+    interface: &Interface,
+    options: AttachOptions,
+    attached: &mut Attached,
+) -> Result<Attachment, AttachError> {
+    let (ingress, reason) = attach_ingress(ebpf, interface, options, attached)?;
+    attach_tc(ebpf, interface, TcSide::EGRESS, options.tc_hook, attached)?;
+    Ok(Attachment {
+        ifindex: interface.index,
+        interface: interface.name.clone(),
+        ingress,
+        reason,
+    })
 }
 
 /// Attaches the census' program to every interface, or to none.
@@ -242,15 +276,14 @@ fn attach_xdp(
     let link = xdp
         .attach_to_if_index(interface.index, XdpMode::Driver)
         .map_err(refused)?;
-    attached
-        .xdp_links
-        .push(xdp.take_link(link).map_err(refused)?);
+    let link = xdp.take_link(link).map_err(refused)?;
+    attached.xdp_links.push((interface.index, link));
     Ok(())
 }
 
 /// Returns the XDP program that this kernel takes: the one for frames of several buffers where it
 /// can, which interfaces with a large MTU insist on.
-fn loadable_xdp_program(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
+pub(super) fn loadable_xdp_program(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
     match load::load_program(ebpf, program::XDP_FRAGMENTS) {
         Ok(()) => Ok(program::XDP_FRAGMENTS),
         Err(error @ LoadError::NotPermitted(_)) => Err(error),
@@ -259,10 +292,10 @@ fn loadable_xdp_program(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
 }
 
 /// One side of an interface at tc.
-#[derive(Clone, Copy)]
-struct TcSide {
-    program: &'static str,
-    hook: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TcSide {
+    pub(super) program: &'static str,
+    pub(super) hook: &'static str,
     side: TcAttachType,
 }
 
@@ -307,9 +340,8 @@ fn attach_tc(
         },
     };
     let link = link.map_err(refused)?;
-    attached
-        .tc_links
-        .push(classifier.take_link(link).map_err(refused)?);
+    let link = classifier.take_link(link).map_err(refused)?;
+    attached.tc_links.push((interface.index, side, link));
     Ok(())
 }
 
@@ -346,7 +378,7 @@ fn lacks_tcx(error: &ProgramError) -> bool {
 }
 
 /// Turns aya's error into the condition that it stands for.
-fn refusal(hook: &'static str, interface: &str, error: ProgramError) -> AttachError {
+pub(super) fn refusal(hook: &'static str, interface: &str, error: ProgramError) -> AttachError {
     let code = io_error_of(&error).and_then(io::Error::raw_os_error);
     let is_xdp = hook == "XDP";
     match code {

@@ -13,6 +13,7 @@ pub mod interface;
 pub mod load;
 pub mod log;
 pub mod neighbours;
+mod replace;
 pub mod samples;
 pub mod self_test;
 pub mod support;

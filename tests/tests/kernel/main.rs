@@ -20,6 +20,7 @@ mod mutations;
 mod native;
 mod prefixes;
 mod programs;
+mod replace;
 mod samples;
 mod sampling;
 mod scattered;

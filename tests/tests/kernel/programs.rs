@@ -100,17 +100,26 @@ impl Programs {
 
     /// Attaches both tc programs to an interface of the namespace that this thread is in.
     pub(crate) fn attach_tc(&mut self, name: &str) -> Attached {
+        self.attach(name, AttachMode::Tc, TcHook::Auto)
+    }
+
+    /// Attaches to an interface of the namespace that this thread is in.
+    pub(crate) fn attach(&mut self, name: &str, mode: AttachMode, tc_hook: TcHook) -> Attached {
         let interface = Interface {
             index: if_nametoindex(name).unwrap(),
             name: name.to_owned(),
             is_ethernet: true,
             ..Interface::default()
         };
-        let options = AttachOptions {
-            mode: AttachMode::Tc,
-            tc_hook: TcHook::Auto,
-        };
+        let options = AttachOptions { mode, tc_hook };
         attach::attach(&mut self.loaded.programs.ebpf, &[interface], options).unwrap()
+    }
+
+    /// Puts these programs in the places of the attached ones; returns when no other runs there.
+    pub(crate) fn take_over(&mut self, attached: &mut Attached, from: &mut Self) {
+        let refused = attached.replace(&mut self.loaded.programs.ebpf).unwrap();
+        assert!(refused.is_empty(), "{refused:?}");
+        from.loaded.drain.swap().unwrap();
     }
 
     /// Ends the epoch and returns its flows.
