@@ -3,8 +3,9 @@
 //! Effects come together here; what they feed is pure. Nothing imports this module but `main` and
 //! tests.
 
+mod attachments;
 mod drainer;
-mod presence;
+mod following;
 mod recording;
 mod status;
 mod watch;
@@ -22,7 +23,7 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
 use tokio::time::MissedTickBehavior;
 
 use self::drainer::{Counting, Drainer, Recording};
-use self::presence::Presence;
+use self::following::Following;
 use self::recording::Recordable;
 use self::status::{StatusFigures, StatusLine};
 use self::watch::HookWatch;
@@ -30,7 +31,7 @@ use crate::console::{self, tell};
 use crate::geo::Databases;
 use crate::history::Recorder;
 use crate::join::{Sources, join};
-use crate::kernel::attach::{self, AttachOptions, Attached, Attachment};
+use crate::kernel::attach::{self, AttachOptions, Attached};
 use crate::kernel::batch::Access;
 use crate::kernel::clock::TickClock;
 use crate::kernel::interface::{self, Interface};
@@ -42,13 +43,13 @@ use crate::model::TaggedDevices;
 use crate::names::{NameLimits, NameTable};
 use crate::plan::RunPlan;
 use crate::stop::Stop;
-use crate::store::{AttachedInterface, FlowTable, Meta, Snapshot, WINDOW_FLOWS};
+use crate::store::{FlowTable, Meta, Snapshot, WINDOW_FLOWS};
 
 /// Samples that are read before something else gets its turn: a flood of them must not keep drains
 /// and signals waiting.
 const SAMPLES_A_TURN: usize = 64;
 
-/// Time between two looks at what changes slowly: hooks, interfaces, databases.
+/// Time between two looks at what changes slowly: hooks, databases.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Counts as planned, until a signal or the end of the duration, and returns what was counted.
@@ -60,8 +61,14 @@ pub async fn run(plan: &RunPlan) -> anyhow::Result<(Snapshot, anyhow::Result<()>
     let stop = Stop::listen()?;
     let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
     let recorder = plan.history.as_ref().map(Recorder::open).transpose()?;
+    let options = AttachOptions {
+        mode: plan.attach,
+        tc_hook: plan.tc_hook,
+    };
+    // Before the list is made, so that no change after it goes unnoticed.
+    let following = Following::start(&plan.interfaces, options);
     let interfaces = interface::resolve(&plan.interfaces, &interface::list().await?)?;
-    let mut session = Session::start(plan, &interfaces, databases, recorder)?;
+    let mut session = Session::start(plan, &interfaces, following, databases, recorder)?;
     // Only what passes from now on can tell of a hook that doesn't run.
     session.watch.compare_with(interface::list().await?);
     session.announce();
@@ -80,7 +87,7 @@ struct Session {
     kernel_log: Option<AsyncFd<KernelLog>>,
     sample_counters: PerCpuArray<MapData, SampleCounters>,
     watch: HookWatch,
-    presence: Presence,
+    following: Following,
     names: NameTable,
     databases: Databases,
     status: StatusLine,
@@ -91,21 +98,18 @@ impl Session {
     fn start(
         plan: &RunPlan,
         interfaces: &[Interface],
+        following: Following,
         databases: Databases,
         recorder: Option<Recorder>,
     ) -> anyhow::Result<Self> {
         let mut loaded = load_programs(plan)?;
         let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
-        let options = AttachOptions {
-            mode: plan.attach,
-            tc_hook: plan.tc_hook,
-        };
         let self_test = SelfTest::start(loaded.hooks_seen, loaded.self_test)?;
         // The kernel checks a program for a while, in which the other direction would be counted.
         load::load_program(&mut loaded.programs.ebpf, program::EGRESS)?;
         // Before the first program counts, so that no flow is older than the counting.
         let started_at = Timestamp::now();
-        let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, options)?;
+        let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, following.options())?;
         let counting = Counting {
             drain: loaded.drain,
             device_counters: loaded.device_counters,
@@ -116,7 +120,7 @@ impl Session {
             recorder: recorder.map(Recording::new),
         };
         Ok(Self {
-            presence: Presence::of(&attached.attachments, &plan.interfaces),
+            following,
             attached,
             clock: loaded.programs.clock()?,
             programs: loaded.programs,
@@ -133,19 +137,17 @@ impl Session {
     }
 
     /// Says on which interfaces flowwatch counts, and by which hooks.
-    fn announce(&self) {
+    fn announce(&mut self) {
         for attachment in &self.attached.attachments {
-            let Attachment {
-                interface,
-                ingress,
-                reason,
-                ..
-            } = attachment;
-            let ingress = ingress.name();
-            tell(&format!(
-                "counting on `{interface}`: ingress by {ingress} ({reason}), egress by tc"
-            ));
+            self.following.announce(attachment);
         }
+    }
+
+    /// Attaches to interfaces that came, and lets go of those that went.
+    async fn follow(&mut self) {
+        let ebpf = &mut self.programs.ebpf;
+        let (attached, watch) = (&mut self.attached, &mut self.watch);
+        warn(&self.following.follow(ebpf, attached, watch).await);
     }
 
     /// Counts until told to stop.
@@ -165,6 +167,7 @@ impl Session {
                     self.drainer.begin(self.clock);
                 }
                 _ = looks.tick() => self.look_around().await?,
+                () = self.following.changed() => self.follow().await,
                 drained = self.drainer.finished() => {
                     let counting = drained?;
                     let figures = StatusFigures {
@@ -174,7 +177,7 @@ impl Session {
                     };
                     self.status.show(&counting.table, &figures);
                     let known = Recordable {
-                        attachments: &self.attached.attachments,
+                        interfaces: self.following.interfaces(),
                         names: &self.names,
                         databases: &self.databases,
                         samples_dropped: figures.samples_dropped,
@@ -203,7 +206,6 @@ impl Session {
     /// Looks after what changes slowly.
     async fn look_around(&mut self) -> anyhow::Result<()> {
         let mut warnings = self.watch.check(&self.attached.attachments).await?;
-        warnings.extend(self.presence.check().await?);
         for reloaded in self.databases.reload_changed() {
             match reloaded {
                 Ok(file) => tell(&format!(
@@ -232,10 +234,11 @@ impl Session {
             mut names,
             databases,
             mut watch,
+            following,
             ..
         } = self;
         let attachments = attached.detach();
-        let interfaces: Vec<_> = attachments.iter().map(described).collect();
+        let interfaces = following.interfaces().to_vec();
         let clock = programs.clock().unwrap_or(self.clock);
         let (mut counting, under_way) = match drainer.into_counting().await {
             Ok(counting) => counting,
@@ -247,7 +250,7 @@ impl Session {
         take_samples(&mut ring.into_inner(), &clock, usize::MAX, &mut names);
         let dropped = samples_dropped(&self.sample_counters);
         let recordable = Recordable {
-            attachments: &attachments,
+            interfaces: &interfaces,
             names: &names,
             databases: &databases,
             samples_dropped: dropped,
@@ -345,14 +348,5 @@ async fn readable(
     match log {
         Some(log) => log.readable_mut().await,
         None => std::future::pending().await,
-    }
-}
-
-fn described(attachment: &Attachment) -> AttachedInterface {
-    AttachedInterface {
-        interface: attachment.interface.clone(),
-        ingress: attachment.ingress.name(),
-        egress: "tc",
-        reason: attachment.reason.clone(),
     }
 }

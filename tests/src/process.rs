@@ -114,6 +114,18 @@ impl Process {
         timeout: Duration,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<String> {
+        self.wait_for_nth_line(stream, timeout, 1, wanted)
+    }
+
+    /// Waits for the line of `stream`, counted from 1 and from the child's start on, for which
+    /// `wanted` holds for the `nth` time.
+    pub fn wait_for_nth_line(
+        &self,
+        stream: Stream,
+        timeout: Duration,
+        nth: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String> {
         let what = || {
             format!(
                 "`{}` printed no such line; it said:\n{}",
@@ -122,7 +134,7 @@ impl Process {
             )
         };
         self.captured(stream)
-            .wait_for_line(timeout, wanted)
+            .wait_for_line(timeout, nth, wanted)
             .with_context(what)
     }
 
@@ -311,7 +323,12 @@ impl Captured {
             .wait(timeout, |output| output.as_ref()?.is_at_end.then_some(()))
     }
 
-    fn wait_for_line(&self, timeout: Duration, wanted: impl Fn(&str) -> bool) -> Result<String> {
+    fn wait_for_line(
+        &self,
+        timeout: Duration,
+        nth: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String> {
         let line_or_end = self.0.wait(timeout, |output| {
             let output = output.as_ref()?;
             let text = text_of(&output.octets);
@@ -323,7 +340,8 @@ impl Captured {
             };
             let found = text[..whole]
                 .lines()
-                .find(|line| wanted(line))
+                .filter(|line| wanted(line))
+                .nth(nth.saturating_sub(1))
                 .map(ToOwned::to_owned);
             if found.is_some() || output.is_at_end {
                 Some(found)

@@ -3,21 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use flowwatch_tests::flowwatch::{Attach, Document, Run};
 use flowwatch_tests::lab::{Addressing, Device, DeviceSpec, Lab, Resolver};
 use flowwatch_tests::link;
 use flowwatch_tests::privilege::{Need, granted};
-use flowwatch_tests::process::Stream;
 use flowwatch_tests::traffic::{self, Exchange, Server};
 use flowwatch_tests::witness::{Heard, Traffic, UpDown, Witness};
 
 const HOOKS: [Attach; 2] = [Attach::Xdp, Attach::Tc];
 const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::new(52, 79, 197, 188));
 const PORT: u16 = 4000;
-const PATIENCE: Duration = Duration::from_secs(20);
 /// IPv4 and UDP headers.
 const HEADERS: u64 = 28;
 const DATAGRAM: Exchange = Exchange { up: 100, down: 200 };
@@ -249,19 +246,4 @@ fn interfaces_that_see_the_same_frames_are_refused() -> Result<()> {
         );
     }
     Ok(())
-}
-
-#[test]
-fn a_port_that_joins_the_bridge_later_is_told() -> Result<()> {
-    if !ready()? {
-        return Ok(());
-    }
-    let lab = lab(true)?;
-    let flowwatch = run(&lab, Attach::Tc, &["br0"])?.start(&lab.gateway)?;
-    let join = "link add late0 type veth peer name late1\nlink set late0 master br0\n";
-    lab.gateway.ip(join)?;
-    let is_told = |line: &str| line.contains("the interface `late0` is new");
-    let process = flowwatch.process();
-    process.wait_for_line(Stream::Stderr, PATIENCE, is_told)?;
-    flowwatch.stop().map(drop)
 }

@@ -196,6 +196,8 @@ fn meta() -> Meta {
         ingress: "xdp",
         egress: "tc",
         reason: String::new(),
+        attached_at: None,
+        gone_at: None,
     };
     let span = (time("2026-01-02T03:04:05Z"), time("2026-01-02T03:09:05Z"));
     Meta {

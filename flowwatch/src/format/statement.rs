@@ -47,6 +47,8 @@ pub(super) fn interface(interface: &AttachedInterface) -> String {
         ingress,
         egress,
         reason,
+        gone_at,
+        ..
     } = interface;
     let name = printable(interface);
     let mut line = if ingress == egress {
@@ -56,6 +58,10 @@ pub(super) fn interface(interface: &AttachedInterface) -> String {
     };
     if !reason.is_empty() {
         line = format!("{line} ({})", printable(reason));
+    }
+    if let Some(gone_at) = gone_at {
+        let gone_at = gone_at.strftime("%Y-%m-%d %H:%M:%S");
+        line = format!("{line}, until {gone_at} UTC");
     }
     line
 }

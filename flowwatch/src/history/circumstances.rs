@@ -57,6 +57,8 @@ fn interfaces(connection: &Connection, span: Span) -> rusqlite::Result<Vec<Attac
                 ingress: hook(row.get_ref(1)?.as_str()?),
                 egress: hook(row.get_ref(2)?.as_str()?),
                 reason: row.get(3)?,
+                attached_at: None,
+                gone_at: None,
             })
         },
     )?;

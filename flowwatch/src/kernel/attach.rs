@@ -11,6 +11,7 @@ use aya::programs::tc::{NlOptions, SchedClassifierLink, TcAttachOptions};
 use aya::programs::xdp::{XdpLink, XdpMode};
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType, Xdp, tc};
 
+use super::hook_choice::choose;
 use super::interface::Interface;
 use super::load::{self, LoadError, program};
 use super::support::{NotPermitted, NotSupported, causes, io_error_of};
@@ -237,33 +238,6 @@ fn attach_ingress(
     Ok((IngressHook::Tc, reason))
 }
 
-/// Chooses the ingress hook by what the interface is.
-fn choose(interface: &Interface, mode: AttachMode) -> (IngressHook, String) {
-    let software = match interface.kind.as_str() {
-        "" if is_virtio(&interface.name) => Some("virtio"),
-        "" => None,
-        kind => Some(kind),
-    };
-    match (mode, software) {
-        (AttachMode::Xdp, _) => (IngressHook::Xdp, "asked for".to_owned()),
-        (AttachMode::Tc, _) => (IngressHook::Tc, "asked for".to_owned()),
-        (AttachMode::Auto, None) => (
-            IngressHook::Xdp,
-            "a card's driver runs XDP before GRO".to_owned(),
-        ),
-        (AttachMode::Auto, Some(kind)) => (
-            IngressHook::Tc,
-            format!("on {kind}, native XDP would slow down forwarding"),
-        ),
-    }
-}
-
-/// Returns whether a card without a link kind is a virtual machine's.
-fn is_virtio(interface: &str) -> bool {
-    let driver = format!("/sys/class/net/{interface}/device/driver");
-    std::fs::read_link(driver).is_ok_and(|target| target.ends_with("virtio_net"))
-}
-
 fn attach_xdp(
     ebpf: &mut Ebpf,
     interface: &Interface,
@@ -424,23 +398,6 @@ mod tests {
 
     use super::*;
 
-    fn hook_of(kind: &str, mode: AttachMode) -> IngressHook {
-        let interface = Interface {
-            name: "none".into(),
-            kind: kind.into(),
-            ..Interface::default()
-        };
-        choose(&interface, mode).0
-    }
-
-    #[test]
-    fn auto_takes_xdp_on_a_card_and_tc_where_the_kernel_forwards_aggregates() {
-        assert_eq!(hook_of("", AttachMode::Auto), IngressHook::Xdp);
-        for kind in ["veth", "tun", "bond", "vlan", "bridge"] {
-            assert_eq!(hook_of(kind, AttachMode::Auto), IngressHook::Tc, "{kind}");
-        }
-    }
-
     #[test]
     fn a_reason_gives_no_advice_that_nobody_needs() {
         let reason = |code| {
@@ -454,11 +411,5 @@ mod tests {
         assert_eq!(reason(libc::EOPNOTSUPP), "the driver lacks it");
         assert_eq!(reason(libc::ERANGE), "the MTU is too large for it");
         assert!(reason(libc::EINVAL).contains("os error 22"));
-    }
-
-    #[test]
-    fn what_was_asked_for_wins() {
-        assert_eq!(hook_of("veth", AttachMode::Xdp), IngressHook::Xdp);
-        assert_eq!(hook_of("", AttachMode::Tc), IngressHook::Tc);
     }
 }

@@ -143,6 +143,33 @@ pub fn resolve(names: &[String], existing: &[Interface]) -> Result<Vec<Interface
     Ok(chosen)
 }
 
+/// Returns the interfaces to attach to for the names given, as [`resolve`] does, of what is there
+/// now: a name that stands for nothing yet is left out. What can't be counted on is told, and the
+/// rest is counted on all the same.
+#[must_use]
+pub fn resolve_present(
+    names: &[String],
+    existing: &[Interface],
+) -> (Vec<Interface>, Vec<InterfaceError>) {
+    let mut chosen: Vec<Interface> = Vec::new();
+    let mut refused = Vec::new();
+    for interface in names
+        .iter()
+        .flat_map(|name| expand(name, existing).unwrap_or_default())
+    {
+        if !interface.is_ethernet {
+            refused.push(InterfaceError::NotEthernet(interface.name));
+        } else if !chosen.contains(&interface) {
+            chosen.push(interface);
+            if let Err(error) = check_overlaps(&chosen, existing) {
+                refused.push(error);
+                chosen.pop();
+            }
+        }
+    }
+    (chosen, refused)
+}
+
 fn expand(name: &str, existing: &[Interface]) -> Result<Vec<Interface>, InterfaceError> {
     let Some(interface) = existing.iter().find(|interface| interface.name == name) else {
         let names: Vec<&str> = existing
@@ -249,6 +276,24 @@ mod tests {
             ["lan1", "eth0.7"],
             "each port once"
         );
+    }
+
+    #[test]
+    fn of_what_is_there_now_what_can_be_counted_on_is() {
+        let check = |names: &[&str], expected: &[&str], refused: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            let (chosen, errors) = resolve_present(&names, &host());
+            let chosen: Vec<_> = chosen.iter().map(|it| it.name.as_str()).collect();
+            assert_eq!(chosen, expected);
+            assert_eq!(errors.len(), refused.len(), "{errors:?}");
+            for (error, part) in errors.iter().zip(refused) {
+                assert!(error.to_string().contains(part), "{error}");
+            }
+        };
+        check(&["eth9", "br1", "br0"], &["lan1", "eth0.7"], &[]);
+        check(&["lan1", "br0"], &["lan1", "eth0.7"], &[]);
+        check(&["br0", "eth0"], &["lan1", "eth0.7"], &["counted twice"]);
+        check(&["wg0", "lan1"], &["lan1"], &["no MAC addresses"]);
     }
 
     #[test]

@@ -37,6 +37,26 @@ impl SelfTest {
         Ok(Self { hooks_seen, switch })
     }
 
+    /// Has the hooks leave notes once more, and forgets those of interfaces that are not counted on
+    /// any more.
+    ///
+    /// # Errors
+    /// The map's error.
+    pub fn resume(&mut self, attachments: &[Attachment]) -> Result<(), MapError> {
+        let is_of = |key: u64, it: &Attachment| {
+            [Direction::Up, Direction::Down]
+                .iter()
+                .any(|&side| hook_key(it.ifindex, side) == key)
+        };
+        let keys: Vec<u64> = self.hooks_seen.keys().collect::<Result<_, _>>()?;
+        for key in keys {
+            if !attachments.iter().any(|it| is_of(key, it)) {
+                self.hooks_seen.remove(&key)?;
+            }
+        }
+        self.switch.set(0, 1, 0)
+    }
+
     /// Returns the hooks that have not run yet.
     ///
     /// # Errors

@@ -1,17 +1,16 @@
 //! From the counting to the history: what is pending, with what is known of it.
 
-use super::described;
 use super::drainer::Counting;
 use crate::geo::Databases;
 use crate::history::Known;
-use crate::kernel::attach::Attachment;
 use crate::model::Device;
 use crate::names::NameTable;
 use crate::store::{AttachedInterface, Losses};
 
 /// What goes to the history with the counts.
 pub(super) struct Recordable<'a> {
-    pub(super) attachments: &'a [Attachment],
+    /// Those that are counted on, and those that were.
+    pub(super) interfaces: &'a [AttachedInterface],
     pub(super) names: &'a NameTable,
     pub(super) databases: &'a Databases,
     pub(super) samples_dropped: u64,
@@ -25,7 +24,7 @@ impl Recordable<'_> {
             return Ok(());
         };
         let prefix_frames = counting.found.frames_without_room();
-        let interfaces: Vec<_> = self.attachments.iter().map(described).collect();
+        let interfaces = self.present();
         let known = self.known(counting.devices.devices(), &interfaces, prefix_frames);
         Ok(recorder.record(&known)?)
     }
@@ -36,9 +35,15 @@ impl Recordable<'_> {
             return Ok(());
         };
         let prefix_frames = counting.found.frames_without_room();
-        let interfaces: Vec<_> = self.attachments.iter().map(described).collect();
+        let interfaces = self.present();
         let known = self.known(counting.devices.devices(), &interfaces, prefix_frames);
         Ok(recording.recorder.finish(&known)?)
+    }
+
+    /// Returns the interfaces that are counted on now.
+    fn present(&self) -> Vec<AttachedInterface> {
+        let present = self.interfaces.iter().filter(|it| it.gone_at.is_none());
+        present.cloned().collect()
     }
 
     fn known<'k>(

@@ -15,9 +15,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Packets of the interface's own counters that a hook may have missed while it was attached.
 const TOLERANCE: u64 = 16;
 
-/// A self-test under way, or none.
+/// A self-test, under way or at rest.
 pub(crate) struct HookWatch {
-    under_way: Option<(SelfTest, Instant)>,
+    test: SelfTest,
+    /// When the one under way ends; nothing at rest.
+    deadline: Option<Instant>,
     /// The interfaces' counters of a moment when all programs were attached.
     before: Vec<Interface>,
     /// The same at the last look: what an interface had counted by then has passed its hooks since.
@@ -30,7 +32,8 @@ impl HookWatch {
     /// Begins to watch.
     pub(crate) fn new(test: SelfTest) -> Self {
         Self {
-            under_way: Some((test, Instant::now() + PATIENCE)),
+            test,
+            deadline: Some(Instant::now() + PATIENCE),
             before: Vec::new(),
             last: Vec::new(),
             told: Vec::new(),
@@ -43,6 +46,29 @@ impl HookWatch {
         self.before = before;
     }
 
+    /// Watches once more, as programs were attached to other interfaces: `now` are the counters of a
+    /// moment before that.
+    ///
+    /// # Errors
+    /// The map's error.
+    pub(crate) fn resume(
+        &mut self,
+        attachments: &[Attachment],
+        added: &[u32],
+        now: &[Interface],
+    ) -> Result<(), MapError> {
+        let is_added = |interface: &&Interface| added.contains(&interface.index);
+        let newcomers: Vec<_> = now.iter().filter(is_added).cloned().collect();
+        let is_new = |name: &str| newcomers.iter().any(|it| it.name == name);
+        self.told.retain(|hook| !is_new(&hook.interface));
+        for counters in [&mut self.before, &mut self.last] {
+            counters.retain(|it| !is_new(&it.name));
+            counters.extend(newcomers.iter().cloned());
+        }
+        self.deadline = Some(Instant::now() + PATIENCE);
+        self.test.resume(attachments)
+    }
+
     /// Ends the test when every hook ran or the time is up. Returns what to tell the user.
     ///
     /// # Errors
@@ -52,7 +78,7 @@ impl HookWatch {
         attachments: &[Attachment],
     ) -> Result<Vec<String>, MapError> {
         let complaints = self.complaints(attachments)?;
-        if self.under_way.is_some() {
+        if self.deadline.is_some() {
             self.look().await;
         }
         Ok(complaints)
@@ -75,13 +101,13 @@ impl HookWatch {
         &mut self,
         attachments: &[Attachment],
     ) -> Result<Vec<String>, MapError> {
-        let Some((test, deadline)) = &mut self.under_way else {
+        let Some(deadline) = self.deadline else {
             return Ok(Vec::new());
         };
-        let silent = test.silent(attachments)?;
-        if silent.is_empty() || Instant::now() >= *deadline {
-            test.stop()?;
-            self.under_way = None;
+        let silent = self.test.silent(attachments)?;
+        if silent.is_empty() || Instant::now() >= deadline {
+            self.test.stop()?;
+            self.deadline = None;
         }
         let mut complaints = Vec::new();
         for hook in silent {

@@ -67,6 +67,18 @@ pub struct AttachedInterface {
     pub egress: &'static str,
     /// Why this one, in a few words; empty where there was nothing to choose.
     pub reason: String,
+    /// Since when, where it is known: an interface can come while flowwatch counts.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "optional_time"
+    )]
+    pub attached_at: Option<Timestamp>,
+    /// Until when, where it went, or was none of those to count on any more, before the end.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "optional_time"
+    )]
+    pub gone_at: Option<Timestamp>,
 }
 
 /// A database that places are from.

@@ -103,6 +103,8 @@ pub struct Attached {
     pub egress: String,
     /// Why.
     pub reason: String,
+    /// RFC 3339; until when, where it was before the end.
+    pub gone_at: Option<String>,
 }
 
 /// What found no room.

@@ -1,0 +1,263 @@
+//! Interfaces that go, come back, change their bridge or their name while flowwatch counts, live:
+//! what is sent once flowwatch has said that it counts there is counted, to the packet.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use flowwatch_tests::flowwatch::{Attach, Document, Flowwatch, Run};
+use flowwatch_tests::generator::{Generator, Sent};
+use flowwatch_tests::lab::{Addressing, Device, DeviceSpec, Lab, Resolver};
+use flowwatch_tests::link::{self, End};
+use flowwatch_tests::packet::Packet;
+use flowwatch_tests::privilege::{Need, granted};
+use flowwatch_tests::process::Stream;
+use nix::sys::signal::Signal;
+
+const BOTH: [Attach; 2] = [Attach::Xdp, Attach::Tc];
+const PATIENCE: Duration = Duration::from_secs(30);
+const PACKETS: u64 = 3_000;
+/// Octets of one packet: headers of IPv4 and UDP, and the payload.
+const OCTETS: u64 = 128;
+/// Times that an interface goes and comes back.
+const ROUNDS: usize = 5;
+
+fn is_possible() -> Result<bool> {
+    granted(&[Need::Root, Need::Flowwatch])
+}
+
+/// A gateway that forwards nothing, so that no packet is answered.
+fn lab(devices: usize, is_bridged: bool) -> Result<Lab> {
+    let lab = (0..devices).fold(Lab::builder(), |lab, number| {
+        lab.device(DeviceSpec::new(&format!("d{number}"), Addressing::Ipv4))
+    });
+    let lab = if is_bridged { lab.bridge() } else { lab };
+    let lab = lab.resolver(Resolver::Nobody).build()?;
+    lab.gateway.silence()?;
+    Ok(lab)
+}
+
+fn start(lab: &Lab, attach: Attach, interfaces: &[&str]) -> Result<Flowwatch> {
+    let options = ["--format", "json", "--no-builtin-geo", "--interval", "20ms"];
+    let run = Run::new()?.attach(attach).options(&options);
+    let run = interfaces
+        .iter()
+        .fold(run, |run, interface| run.interface(interface));
+    let run = lab
+        .devices
+        .iter()
+        .fold(run, |run, device| run.device(&device.name, device.mac));
+    run.start(&lab.gateway)
+}
+
+fn frame(device: &Device) -> Vec<u8> {
+    let packet = Packet::ethernet(device.mac, device.gateway_mac);
+    let packet = packet.ipv4(device.ipv4, [9, 9, 9, 9].into());
+    packet.udp(1, 2).payload(100).build()
+}
+
+/// Sends, and waits until the port has taken it all in.
+fn send(lab: &Lab, device: &Device, port: &str) -> Result<()> {
+    let before = link::statistics(&lab.gateway, port)?.rx_packets;
+    let generator = Generator::new(&device.namespace, "eth0")?;
+    generator.send(&[frame(device)], PACKETS)?;
+    link::await_received(&lab.gateway, port, before + PACKETS)
+}
+
+/// Waits until flowwatch has said this so many times.
+fn await_told(flowwatch: &Flowwatch, what: &str, times: usize) -> Result<()> {
+    let process = flowwatch.process();
+    let is_it = |line: &str| line.contains(what);
+    process
+        .wait_for_nth_line(Stream::Stderr, PATIENCE, times, is_it)
+        .map(drop)
+}
+
+/// Makes the device's link once more, whose end at the gateway gets this name.
+fn make_anew(lab: &Lab, device: &Device, port: &str) -> Result<()> {
+    let port = End {
+        namespace: &lab.gateway,
+        name: port,
+        mac: device.gateway_mac,
+    };
+    let own = End {
+        namespace: &device.namespace,
+        name: "eth0",
+        mac: device.mac,
+    };
+    link::veth(&port, &own, 1500)
+}
+
+/// The BPF links that the process holds.
+fn links_held(flowwatch: &Flowwatch) -> Result<usize> {
+    let folder = format!("/proc/{}/fd", flowwatch.process().pid());
+    let descriptors = fs::read_dir(folder).context("list the descriptors")?;
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    Ok(targets
+        .filter(|target| target.to_string_lossy().contains("bpf_link"))
+        .count())
+}
+
+fn ensure_counted(document: &Document, device: &str, packets: u64) -> Result<()> {
+    document.ensure_whole()?;
+    let up = &document.device(device)?.up;
+    ensure!(
+        (up.packets, up.octets) == (packets, packets * OCTETS),
+        "{device}: {} packets, {} octets; {packets} were sent",
+        up.packets,
+        up.octets
+    );
+    Ok(())
+}
+
+fn check_return(attach: Attach) -> Result<()> {
+    let lab = lab(2, false)?;
+    let [coming, staying] = &lab.devices[..] else {
+        anyhow::bail!("two devices were asked for")
+    };
+    let flowwatch = start(&lab, attach, &["lan0", "lan1"])?;
+    let held = links_held(&flowwatch)?;
+    ensure!(held == 4, "two hooks at two interfaces, and {held} links");
+    let generator = Generator::new(&staying.namespace, "eth0")?.rate(50_000);
+    let stop = AtomicBool::new(false);
+    let sent = thread::scope(|scope| -> Result<Sent> {
+        let stream = scope.spawn(|| generator.send_until(&[frame(staying)], &stop));
+        let coming_and_going = || -> Result<()> {
+            send(&lab, coming, "lan0")?;
+            for round in 1..=ROUNDS {
+                lab.gateway.ip("link del lan0")?;
+                await_told(&flowwatch, "the interface `lan0` is gone", round)?;
+                make_anew(&lab, coming, "lan0")?;
+                await_told(&flowwatch, "counting again on `lan0`", round)?;
+                send(&lab, coming, "lan0")?;
+            }
+            Ok(())
+        };
+        let outcome = coming_and_going();
+        stop.store(true, Ordering::Relaxed);
+        let sent = stream.join().map_err(|_| anyhow!("the generator died"))?;
+        outcome.and(sent)
+    })?;
+    link::await_received(&lab.gateway, "lan1", sent.total())?;
+    ensure!(links_held(&flowwatch)? == held, "links are left over");
+    let document = flowwatch.document()?;
+    ensure_counted(&document, "d0", PACKETS * (ROUNDS as u64 + 1))?;
+    ensure_counted(&document, "d1", sent.total())?;
+    let names = document.meta.interfaces.iter().map(|it| &it.interface);
+    let names: Vec<_> = names.collect();
+    ensure!(names == ["lan0", "lan1"], "{names:?}");
+    ensure!(
+        document
+            .meta
+            .interfaces
+            .iter()
+            .all(|it| it.gone_at.is_none())
+    );
+    Ok(())
+}
+
+#[test]
+fn an_interface_that_vanishes_and_comes_back_is_counted_on_again() -> Result<()> {
+    if !is_possible()? {
+        return Ok(());
+    }
+    BOTH.into_iter().try_for_each(check_return)
+}
+
+fn check_ports(attach: Attach) -> Result<()> {
+    let lab = lab(3, true)?;
+    let [first, renamed, late] = &lab.devices[..] else {
+        anyhow::bail!("three devices were asked for")
+    };
+    lab.gateway.ip("link set lan2 nomaster")?;
+    let flowwatch = start(&lab, attach, &["br0"])?;
+    // Not a port: nobody's matter.
+    send(&lab, late, "lan2")?;
+    lab.gateway.ip("link set lan2 master br0")?;
+    await_told(&flowwatch, "counting on `lan2`", 1)?;
+    send(&lab, late, "lan2")?;
+    lab.gateway.ip("link set lan2 nomaster")?;
+    await_told(&flowwatch, "no longer counting on `lan2`", 1)?;
+    send(&lab, late, "lan2")?;
+    send(&lab, renamed, "lan1")?;
+    lab.gateway
+        .ip("link set lan1 down\nlink set lan1 name kitchen\nlink set kitchen up")?;
+    await_told(&flowwatch, "the interface `lan1` is now `kitchen`", 1)?;
+    send(&lab, renamed, "kitchen")?;
+    send(&lab, first, "lan0")?;
+    let document = flowwatch.document()?;
+    ensure_counted(&document, "d0", PACKETS)?;
+    ensure_counted(&document, "d1", 2 * PACKETS)?;
+    ensure_counted(&document, "d2", PACKETS)?;
+    let interfaces = document.meta.interfaces.iter();
+    let interfaces: Vec<_> = interfaces
+        .map(|it| (it.interface.as_str(), it.gone_at.is_some()))
+        .collect();
+    let expected = [("lan0", false), ("kitchen", false), ("lan2", true)];
+    ensure!(interfaces == expected, "{interfaces:?}");
+    Ok(())
+}
+
+#[test]
+fn ports_that_join_leave_and_change_their_names_are_followed() -> Result<()> {
+    if !is_possible()? {
+        return Ok(());
+    }
+    BOTH.into_iter().try_for_each(check_ports)
+}
+
+#[test]
+fn with_no_interface_left_flowwatch_waits_and_keeps_what_it_counted() -> Result<()> {
+    if !is_possible()? {
+        return Ok(());
+    }
+    let lab = lab(1, false)?;
+    let device = lab.camera();
+    let flowwatch = start(&lab, Attach::Tc, &["lan0"])?;
+    send(&lab, device, "lan0")?;
+    lab.gateway.ip("link del lan0")?;
+    await_told(&flowwatch, "no interface is left to count on", 1)?;
+    ensure!(links_held(&flowwatch)? == 0, "links are left over");
+    make_anew(&lab, device, "lan0")?;
+    await_told(&flowwatch, "counting again on `lan0`", 1)?;
+    send(&lab, device, "lan0")?;
+    lab.gateway.ip("link del lan0")?;
+    await_told(&flowwatch, "no interface is left to count on", 2)?;
+    let document = flowwatch.document()?;
+    ensure_counted(&document, "d0", 2 * PACKETS)?;
+    ensure!(document.meta.interfaces[0].gone_at.is_some());
+    Ok(())
+}
+
+/// Somebody else's program in the XDP slot keeps flowwatch out, as long as it is there.
+#[test]
+fn an_interface_that_refuses_the_programs_is_tried_again() -> Result<()> {
+    if !is_possible()? {
+        return Ok(());
+    }
+    let lab = lab(2, false)?;
+    let device = lab.camera();
+    let flowwatch = start(&lab, Attach::Xdp, &["lan0", "lan1"])?;
+    lab.gateway.ip("link del lan0")?;
+    await_told(&flowwatch, "the interface `lan0` is gone", 1)?;
+    make_anew(&lab, device, "other0")?;
+    let holder = start(&lab, Attach::Xdp, &["other0"])?;
+    // Stopped, it does not let go of an interface that is no longer called as it was told.
+    holder.process().signal(Signal::SIGSTOP)?;
+    let rename = "link set other0 down\nlink set other0 name lan0\nlink set lan0 up";
+    lab.gateway.ip(rename)?;
+    await_told(
+        &flowwatch,
+        "attach XDP to `lan0`: another program has the slot",
+        1,
+    )?;
+    holder.process().signal(Signal::SIGKILL)?;
+    await_told(&flowwatch, "counting again on `lan0`", 1)?;
+    send(&lab, device, "lan0")?;
+    let refusals = flowwatch.process().output(Stream::Stderr);
+    let refusals = refusals.matches("has the slot").count();
+    ensure!(refusals == 1, "told {refusals} times");
+    ensure_counted(&flowwatch.document()?, "d0", PACKETS)
+}
