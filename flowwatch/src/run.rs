@@ -4,6 +4,7 @@
 //! tests.
 
 mod attachments;
+mod clock_step;
 mod drainer;
 mod following;
 mod recording;
@@ -18,7 +19,7 @@ use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, RingBuf};
 use flowwatch_common::abi::{SampleCounters, mac_word};
 use flowwatch_common::prefix::prefix_rule;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
 use tokio::time::MissedTickBehavior;
 
@@ -92,6 +93,8 @@ struct Session {
     databases: Databases,
     status: StatusLine,
     started_at: Timestamp,
+    /// By how much the clock was set since then, all in all; nothing where it just went on.
+    clock_step: Option<SignedDuration>,
 }
 
 impl Session {
@@ -110,6 +113,7 @@ impl Session {
         // Before the first program counts, so that no flow is older than the counting.
         let started_at = Timestamp::now();
         let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, following.options())?;
+        let clock = loaded.programs.clock()?;
         let counting = Counting {
             drain: loaded.drain,
             device_counters: loaded.device_counters,
@@ -117,12 +121,13 @@ impl Session {
             devices: TaggedDevices::new(&plan.devices, &plan.prefixes),
             found: loaded.found,
             epochs: 0,
+            clock: *clock.moment(),
             recorder: recorder.map(Recording::new),
         };
         Ok(Self {
             following,
             attached,
-            clock: loaded.programs.clock()?,
+            clock,
             programs: loaded.programs,
             drainer: Drainer::Idle(Box::new(counting)),
             ring: samples::watch(loaded.samples).context("watch the sample ring")?,
@@ -133,6 +138,7 @@ impl Session {
             databases,
             status: StatusLine::new(started_at),
             started_at,
+            clock_step: None,
         })
     }
 
@@ -163,7 +169,7 @@ impl Session {
             tokio::select! {
                 () = stop.requested() => return Ok(()),
                 _ = ticks.tick() => {
-                    self.clock = self.programs.clock()?;
+                    self.take_up_clock(self.programs.clock()?);
                     self.drainer.begin(self.clock);
                 }
                 _ = looks.tick() => self.look_around().await?,
@@ -224,6 +230,9 @@ impl Session {
         mut self,
         outcome: anyhow::Result<()>,
     ) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
+        if let Ok(clock) = self.programs.clock() {
+            self.take_up_clock(clock);
+        }
         // What passes from here on may be too late for its hook.
         self.watch.look().await;
         let Self {
@@ -258,6 +267,7 @@ impl Session {
         let recorded = recordable.record_rest(&mut counting);
         let span = (self.started_at, Timestamp::now());
         let mut meta = Meta::new(span, counting.epochs, interfaces, dropped);
+        meta.clock_step_seconds = self.clock_step.map(|step| step.as_secs());
         meta.losses.prefix_frames = counting.found.frames_without_room();
         let (devices, flows) = (counting.devices.devices(), &counting.table);
         let sources = Sources {

@@ -23,7 +23,11 @@ impl Format for Markdown {
         for interface in &snapshot.meta.interfaces {
             writeln!(out, "- {}", escaped(&statement::interface(interface)))?;
         }
-        for line in capture::told(snapshot) {
+        let told = capture::told(snapshot);
+        for line in told
+            .into_iter()
+            .chain(statement::clock_step(&snapshot.meta))
+        {
             writeln!(out, "- {}", escaped(&line))?;
         }
         for device in &snapshot.devices {

@@ -66,6 +66,14 @@ pub(super) fn interface(interface: &AttachedInterface) -> String {
     line
 }
 
+/// Returns what is said of a clock that was set while flowwatch counted.
+pub(super) fn clock_step(meta: &Meta) -> Option<String> {
+    let seconds = meta.clock_step_seconds?;
+    Some(format!(
+        "The clock was set by {seconds:+} s meanwhile; all times are by the clock as it is now."
+    ))
+}
+
 /// What a remote on the internet is called that goes by no name: a finding, as nobody asked for it
 /// by name.
 pub(super) const NO_NAME: &str = "(no name seen)";
@@ -312,6 +320,18 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_clock_that_was_set_and_an_interface_that_went_are_told() {
+        let mut meta = sample::snapshot().meta;
+        assert_eq!(clock_step(&meta), None);
+        meta.clock_step_seconds = Some(-3_600);
+        let told = clock_step(&meta).unwrap();
+        assert!(told.starts_with("The clock was set by -3600 s"), "{told}");
+        meta.interfaces[0].gone_at = "2026-03-02T12:00:10Z".parse().ok();
+        let told = interface(&meta.interfaces[0]);
+        assert!(told.ends_with(", until 2026-03-02 12:00:10 UTC"), "{told}");
     }
 
     #[test]

@@ -52,7 +52,11 @@ impl Format for Table {
                 &statement::interface(interface),
             )?;
         }
-        for line in capture::told(snapshot) {
+        let told = capture::told(snapshot);
+        for line in told
+            .into_iter()
+            .chain(statement::clock_step(&snapshot.meta))
+        {
             self.paragraph(out, (INDENT, Style::Warning), &line)?;
         }
         for device in &snapshot.devices {

@@ -6,7 +6,7 @@ use std::{
     num::NonZeroUsize,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Epoch, GenerationId, Step, totals};
 use crate::{
@@ -120,6 +120,25 @@ impl Pending {
         }
     }
 
+    /// Moves every time, as the clock was set.
+    pub(super) fn shift(&mut self, by: SignedDuration) {
+        let minutes = by.as_secs().div_euclid(Step::Minute.seconds());
+        for (number, mut minute) in std::mem::take(&mut self.minutes) {
+            minute.flows.shift(by);
+            let mut number = number.saturating_add(minutes).max(0);
+            // Only before 1970, where minutes have no numbers, can one meet another.
+            while self.minutes.contains_key(&number) {
+                number += 1;
+            }
+            self.minutes.insert(number, minute);
+        }
+        for generation in self.generations.values_mut() {
+            for time in [&mut generation.since, &mut generation.until] {
+                *time = time.checked_add(by).unwrap_or(*time);
+            }
+        }
+    }
+
     /// Takes the minutes out for a batch.
     pub(super) fn take_minutes(&mut self) -> BTreeMap<i64, Minute> {
         self.flows = 0;
@@ -145,5 +164,57 @@ impl Generation {
         self.since = self.since.min(epoch.ended_at);
         self.until = self.until.max(epoch.ended_at);
         self.is_over = epoch.is_last;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::samples::{at, epoch};
+
+    /// The minutes in which two epochs are pending that ended at these times, after the clock was
+    /// set by so much.
+    fn check(ends: [&str; 2], by: SignedDuration, expected: &[&str]) {
+        let mut pending = Pending::default();
+        for (serial, ended_at) in (1..).zip(ends.map(at)) {
+            pending.fold(&Epoch {
+                ended_at,
+                ..epoch(1, serial, 100)
+            });
+        }
+        let first_seen = at("2026-03-02T12:00:01.5Z");
+        pending.shift(by);
+        let minutes = pending.minutes.keys();
+        let minutes: Vec<_> = minutes.map(|it| Step::Minute.start_of(*it)).collect();
+        let expected: Vec<_> = expected.iter().map(|text| at(text)).collect();
+        assert_eq!(minutes, expected);
+        for minute in pending.minutes.values() {
+            let flow = minute.flows.flows().next().unwrap();
+            assert_eq!(flow.counts.first_seen, first_seen + by);
+        }
+    }
+
+    #[test]
+    fn what_is_pending_follows_the_clock_when_it_is_set() {
+        let to_2026 = at("2026-03-02T12:00:00Z").duration_since(Timestamp::UNIX_EPOCH);
+        check(
+            ["1970-01-01T00:00:10Z", "1970-01-01T00:01:10Z"],
+            to_2026,
+            &["2026-03-02T12:00:00Z", "2026-03-02T12:01:00Z"],
+        );
+        check(
+            ["2026-03-02T12:00:10Z", "2026-03-02T12:00:40Z"],
+            SignedDuration::from_hours(-1),
+            &["2026-03-02T11:00:00Z"],
+        );
+    }
+
+    #[test]
+    fn minutes_before_1970_stay_apart() {
+        check(
+            ["2026-03-02T12:00:10Z", "2026-03-02T12:01:10Z"],
+            SignedDuration::from_hours(-1_000_000),
+            &["1970-01-01T00:00:00Z", "1970-01-01T00:01:00Z"],
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
 use super::{
@@ -27,6 +27,9 @@ use crate::{
     observation::Traffic,
     store::{BothWays, Losses},
 };
+
+/// 2026-01-01: before this, there was no flowwatch to count anything.
+const EARLIEST_PLAUSIBLE: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// Where and how to record.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct Recorder {
     writer: Writer,
     interval: Duration,
     recorded_at: Instant,
+    /// Whether to record before the interval is over.
+    interval_is_over: bool,
     /// What was turned away, as of the last batch.
     losses: Losses,
 }
@@ -72,6 +77,7 @@ impl Recorder {
             writer: Writer::start(connection, path, options.retention)?,
             interval: options.interval,
             recorded_at: Instant::now(),
+            interval_is_over: false,
             losses: Losses::default(),
         };
         for epoch in epochs
@@ -119,10 +125,19 @@ impl Recorder {
         generation.map(|generation| generation.serial)
     }
 
-    /// Returns whether it is time to record, and the writer is done with what it had.
+    /// Moves what is pending, as the clock that it is dated by was set, and has it recorded soon:
+    /// until then, the journal has the old dates.
+    pub fn shift(&mut self, by: SignedDuration) {
+        self.pending.shift(by);
+        self.interval_is_over = true;
+    }
+
+    /// Returns whether it is time to record, and the writer is done with what it had. It is not as
+    /// long as the clock can't be right: a machine without a battery for it sets it soon.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        self.recorded_at.elapsed() >= self.interval
+        (self.interval_is_over || self.recorded_at.elapsed() >= self.interval)
+            && Timestamp::now() >= EARLIEST_PLAUSIBLE
             && !self.pending.is_empty()
             && !self.writer.is_busy()
     }
@@ -133,6 +148,7 @@ impl Recorder {
     /// When the writer's thread is gone.
     pub fn record(&mut self, known: &Known<'_>) -> Result<(), HistoryError> {
         self.recorded_at = Instant::now();
+        self.interval_is_over = false;
         match self.batch(known) {
             Some(batch) => self.writer.write(batch),
             None => Ok(()),

@@ -1,7 +1,8 @@
 //! The kernel's tick counter as wall-clock time.
 //!
 //! Counting reads the tick counter (jiffies), which costs one load; a clock costs more than the
-//! rest of the parser. Each drain reads both, so clock steps and drift are taken up.
+//! rest of the parser. Each drain reads both, and the clock that nobody sets, so that a clock that
+//! was set is known from one that went on: counts of before can then follow it.
 
 use std::time::Duration;
 
@@ -23,23 +24,81 @@ pub enum ClockError {
     Read(#[source] aya::maps::MapError),
 }
 
-/// One moment on both clocks.
+/// A difference that is smaller than this is the clock's being steered, not set.
+const LEAST_STEP: SignedDuration = SignedDuration::from_secs(1);
+
+/// Readings of the clocks before one is taken that something came in between of.
+const READINGS: usize = 8;
+
+/// Between the readings of the two clocks of one moment, at most, where it can be had.
+const CLOSE: Duration = Duration::from_micros(50);
+
+/// One moment by the wall clock, which can be set, and by the time since the machine started, which
+/// can't: it goes on at the same rate, also while the machine sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    at: Timestamp,
+    since_boot: Duration,
+}
+
+impl Moment {
+    /// Returns the moment of these two times.
+    #[must_use]
+    pub const fn new(at: Timestamp, since_boot: Duration) -> Self {
+        Self { at, since_boot }
+    }
+
+    /// Returns this moment.
+    #[must_use]
+    pub fn now() -> Self {
+        let mut before = since_boot();
+        let mut at = Timestamp::now();
+        for _ in 1..READINGS {
+            if since_boot().saturating_sub(before) <= CLOSE {
+                break;
+            }
+            before = since_boot();
+            at = Timestamp::now();
+        }
+        Self::new(at, before)
+    }
+
+    /// Returns by how much the wall clock was set since an earlier moment; nothing where it just
+    /// went on.
+    #[must_use]
+    pub fn step_since(&self, earlier: &Self) -> Option<SignedDuration> {
+        let by_wall = self.at.duration_since(earlier.at);
+        let passed = SignedDuration::try_from(self.since_boot)
+            .ok()?
+            .checked_sub(SignedDuration::try_from(earlier.since_boot).ok()?)?;
+        let step = by_wall.checked_sub(passed)?;
+        (step.abs() >= LEAST_STEP).then_some(step)
+    }
+}
+
+/// One moment on all clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickClock {
     tick: u64,
-    at: Timestamp,
+    moment: Moment,
     tick_length: Duration,
 }
 
 impl TickClock {
-    /// Returns the clock on which `tick` is now `at`.
+    /// Returns the clock on which `tick` is now `moment`.
     #[must_use]
-    pub fn new(tick: u64, at: Timestamp, tick_length: Duration) -> Self {
+    pub const fn new(tick: u64, moment: Moment, tick_length: Duration) -> Self {
         Self {
             tick,
-            at,
+            moment,
             tick_length,
         }
+    }
+
+    /// Returns the moment of the reading.
+    #[must_use]
+    pub const fn moment(&self) -> &Moment {
+        &self.moment
     }
 
     /// Reads both clocks.
@@ -52,9 +111,9 @@ impl TickClock {
             ..TestRunOptions::default()
         };
         program.test_run(options).map_err(ClockError::Run)?;
-        let at = Timestamp::now();
+        let moment = Moment::now();
         let tick = map.get(&0, 0).map_err(ClockError::Read)?;
-        Ok(Self::new(tick, at, tick_length()))
+        Ok(Self::new(tick, moment, tick_length()))
     }
 
     /// Returns when a tick was. Ticks after the reading are in its future.
@@ -64,8 +123,22 @@ impl TickClock {
         let nanoseconds = ticks.saturating_mul(self.tick_length.as_nanos().cast_signed());
         let clamped = nanoseconds.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
         let offset = SignedDuration::from_nanos(clamped);
-        self.at.checked_add(offset).unwrap_or(self.at)
+        let at = self.moment.at;
+        at.checked_add(offset).unwrap_or(at)
     }
+}
+
+/// Returns the time since the machine started, sleep included.
+#[expect(unsafe_code, reason = "clock_gettime writes through a pointer")]
+fn since_boot() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a timespec of this frame. Cannot fail on Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Returns the length of the kernel's tick: what the coarse clocks have as their resolution
@@ -91,12 +164,38 @@ fn tick_length() -> Duration {
 mod tests {
     use super::*;
 
+    fn moment(at: i64, since_boot: u64) -> Moment {
+        let at = Timestamp::from_second(at).unwrap();
+        Moment::new(at, Duration::from_secs(since_boot))
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_known_from_one_that_goes_on() {
+        let check = |earlier: Moment, later: Moment, step: Option<i64>| {
+            let step = step.map(SignedDuration::from_secs);
+            assert_eq!(later.step_since(&earlier), step);
+        };
+        check(moment(100, 5), moment(160, 65), None);
+        // Half a century, as on a gateway without a battery once it has asked for the time.
+        check(
+            moment(100, 5),
+            moment(1_795_000_000, 65),
+            Some(1_794_999_840),
+        );
+        check(moment(7_200, 5), moment(3_610, 15), Some(-3_600));
+        check(moment(100, 5), moment(36_100, 36_005), None);
+    }
+
+    #[test]
+    fn this_machines_clocks_go_on_together() {
+        let earlier = Moment::now();
+        let spent = since_boot() + Duration::from_millis(3);
+        while since_boot() < spent {}
+        assert_eq!(Moment::now().step_since(&earlier), None);
+    }
+
     fn clock() -> TickClock {
-        TickClock::new(
-            1000,
-            Timestamp::from_second(50).unwrap(),
-            Duration::from_millis(4),
-        )
+        TickClock::new(1000, moment(50, 7), Duration::from_millis(4))
     }
 
     #[test]
@@ -109,7 +208,11 @@ mod tests {
     fn ticks_beyond_any_calendar_do_not_panic() {
         // 292 years are what nanoseconds in an i64 can say.
         assert!(clock().time_of(u64::MAX) > Timestamp::from_second(9_000_000_000).unwrap());
-        let ancient = TickClock::new(u64::MAX, Timestamp::MIN, Duration::from_millis(4));
+        let ancient = TickClock::new(
+            u64::MAX,
+            Moment::new(Timestamp::MIN, Duration::ZERO),
+            Duration::from_millis(4),
+        );
         assert_eq!(ancient.time_of(0), Timestamp::MIN);
     }
 

@@ -78,6 +78,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::kernel::clock::Moment;
 
     /// A record as the kernel writes it, by hand: 192.0.2.53, device 7, from port 53.
     fn record(protocol: u8, sampled_length: u32) -> Vec<u8> {
@@ -98,7 +99,8 @@ mod tests {
     }
 
     fn clock() -> TickClock {
-        TickClock::new(1000, Timestamp::UNIX_EPOCH, Duration::from_millis(4))
+        let moment = Moment::new(Timestamp::UNIX_EPOCH, Duration::ZERO);
+        TickClock::new(1000, moment, Duration::from_millis(4))
     }
 
     #[test]

@@ -106,6 +106,13 @@ impl Binding {
         time.duration_since(self.last_told) <= self.lifetime()
     }
 
+    /// Moves its times, as the clock that they are by was set.
+    pub(super) fn shift(&mut self, by: SignedDuration) {
+        for time in [&mut self.first_told, &mut self.last_told] {
+            *time = time.checked_add(by).unwrap_or(*time);
+        }
+    }
+
     pub(super) fn renew(&mut self, claim: Claim, at: Timestamp) {
         self.first_told = self.first_told.min(at);
         // Samples of several CPUs may come out of order.
@@ -230,6 +237,15 @@ impl Bindings {
         let held = self.of(contact.device, contact.remote);
         held.iter()
             .all(|held| held.binding.is_told_by(contact.last_seen))
+    }
+
+    /// Moves every time, as the clock was set.
+    pub(super) fn shift(&mut self, by: SignedDuration) {
+        let devices = self.devices.values_mut();
+        let addresses = devices.flat_map(|device| device.by_address.values_mut());
+        for held in addresses.flatten() {
+            Arc::make_mut(&mut held.binding).shift(by);
+        }
     }
 
     /// Takes in a claim that the device was told.

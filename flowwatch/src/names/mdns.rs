@@ -11,7 +11,7 @@ use std::sync::Arc;
 use flowwatch_common::abi::Direction;
 use flowwatch_common::wire::dns::{DnsError, Message, OPCODE_QUERY, RCODE_NO_ERROR};
 use flowwatch_common::wire::ip_protocol::UDP;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::bindings::Binding;
 use super::changes::Noted;
@@ -172,6 +172,13 @@ impl Announcements {
             return;
         }
         self.replace(device, claim, at);
+    }
+
+    /// Moves every time, as the clock was set.
+    pub(super) fn shift(&mut self, by: SignedDuration) {
+        for announcement in self.by_address.values_mut() {
+            Arc::make_mut(&mut announcement.binding).shift(by);
+        }
     }
 
     fn replace(&mut self, device: DeviceId, claim: Claim, at: Timestamp) {

@@ -35,6 +35,7 @@ use bindings::Bindings;
 pub use bindings::{Binding, NameLimits};
 use changes::ChangedNames;
 pub use changes::NameChanges;
+use jiff::SignedDuration;
 pub use lookups::Answers;
 use lookups::Lookups;
 use mdns::Announcements;
@@ -196,6 +197,16 @@ impl NameTable {
                     self.announcements.hold(sample.device, claim, sample.at);
                 }
             }
+        }
+    }
+
+    /// Moves every time, as the clock that samples are dated by was set: bindings stay beside the
+    /// flows that they name.
+    pub fn shift(&mut self, by: SignedDuration) {
+        self.bindings.shift(by);
+        self.announcements.shift(by);
+        for reader in &mut self.readers {
+            reader.shift(by);
         }
     }
 
@@ -363,6 +374,24 @@ mod tests {
         assert_eq!(names(&table, 0, 1), ["gm.iotcplatform.com"]);
         assert_eq!(names(&table, 1, 1), ["us-master.iotcplatform.com"]);
         assert_eq!(names(&table, 2, 1), [""; 0]);
+    }
+
+    #[test]
+    fn names_stay_beside_their_flows_when_the_clock_is_set() {
+        let mut table = NameTable::default();
+        told(&mut table, 0, "gm.iotcplatform.com", 60);
+        let half_a_century: u64 = 1_795_000_000;
+        table.shift(SignedDuration::from_secs(1_795_000_000));
+        assert_eq!(names(&table, 0, 61), [""; 0], "nothing was told then");
+        assert_eq!(
+            names(&table, 0, half_a_century + 61),
+            ["gm.iotcplatform.com"]
+        );
+        let binding = &naming(&table, 0, half_a_century + 61).candidates[0].binding;
+        assert_eq!(binding.first_told, at(half_a_century + 60));
+        table.shift(SignedDuration::from_hours(-1));
+        let earlier = half_a_century + 61 - 3600;
+        assert_eq!(names(&table, 0, earlier), ["gm.iotcplatform.com"]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ use super::finding::{Finding, SentName, reading_of};
 use super::stream::{MAX_LENGTH, Stream};
 use super::stream_table::{Held, StreamLimits, StreamTable};
 use super::{NameReader, NameSource, Outcome, Reading, tls};
+use jiff::SignedDuration;
+
 use crate::observation::PayloadSample;
 use protection::ClientKeys;
 
@@ -44,6 +46,10 @@ impl NameReader for QuicInitials {
             let read = |connection: &mut Connection| connection.take(sample);
             reading_of(sample, self.connections.update(sample, read))
         })
+    }
+
+    fn shift(&mut self, by: SignedDuration) {
+        self.connections.shift(by);
     }
 
     fn abandoned(&self) -> u64 {

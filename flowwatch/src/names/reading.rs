@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use super::{NameSource, Service, Transport};
 use crate::observation::PayloadSample;
 
@@ -14,6 +16,9 @@ use crate::observation::PayloadSample;
 pub(super) trait NameReader: fmt::Debug + Send {
     /// Returns what the sample says, or nothing when it isn't this reader's to read.
     fn read(&mut self, sample: &PayloadSample) -> Option<Reading>;
+
+    /// Moves every time that the reader holds, as the clock was set.
+    fn shift(&mut self, _by: SignedDuration) {}
 
     /// Returns how many streams the reader dropped while it waited for more of them.
     fn abandoned(&self) -> u64 {

@@ -105,6 +105,14 @@ impl<S: Held> StreamTable<S> {
         result
     }
 
+    /// Moves every time, as the clock was set.
+    pub(super) fn shift(&mut self, by: SignedDuration) {
+        let devices = self.devices.values_mut();
+        for entry in devices.flat_map(|device| device.by_endpoints.values_mut()) {
+            entry.opened = entry.opened.checked_add(by).unwrap_or(entry.opened);
+        }
+    }
+
     /// Takes the oldest stream from the device that holds most: no device's streams can push those of
     /// one out that holds less. Returns whether there was one.
     fn shrink_largest(&mut self) -> bool {

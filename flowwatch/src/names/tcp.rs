@@ -11,6 +11,8 @@ use super::finding::{Finding, SentName, reading_of};
 use super::stream::{MAX_LENGTH, Stream};
 use super::stream_table::{Held, StreamLimits, StreamTable};
 use super::{NameReader, Outcome, Reading, http, tls};
+use jiff::SignedDuration;
+
 use crate::observation::{PayloadSample, Segment};
 
 /// The reader.
@@ -37,6 +39,10 @@ impl NameReader for StreamStarts {
             .streams
             .update(sample, |start| start.take(segment, sample));
         told.map(|told| reading_of(sample, told))
+    }
+
+    fn shift(&mut self, by: SignedDuration) {
+        self.streams.shift(by);
     }
 
     fn abandoned(&self) -> u64 {

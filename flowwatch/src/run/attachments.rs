@@ -54,7 +54,7 @@ impl AttachmentRecord {
     pub(crate) fn shift(&mut self, by: SignedDuration) {
         for entry in &mut self.entries {
             for time in [&mut entry.attached_at, &mut entry.gone_at] {
-                *time = time.map(|at| at.saturating_add(by).unwrap_or(at));
+                *time = time.map(|at| at.checked_add(by).unwrap_or(at));
             }
         }
     }

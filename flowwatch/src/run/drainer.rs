@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use crate::console;
 use crate::history::{Epoch, GenerationId, Recorder};
-use crate::kernel::clock::TickClock;
+use crate::kernel::clock::{Moment, TickClock};
 use crate::kernel::drain::{Drain, DrainError};
 use crate::kernel::found::FoundDevices;
 use crate::kernel::totals;
@@ -45,6 +45,8 @@ pub(crate) struct Counting {
     pub(crate) found: FoundDevices,
     /// Epochs drained so far.
     pub(crate) epochs: u64,
+    /// The last reading of the clock that the window's times are by.
+    pub(crate) clock: Moment,
     /// What takes epochs for the history; nothing when none is kept.
     pub(crate) recorder: Option<Recording>,
 }
@@ -69,6 +71,7 @@ impl Counting {
     }
 
     fn end(&mut self, clock: &TickClock, is_last: bool) -> Result<u64, DrainerError> {
+        self.follow_clock(clock);
         let table = &mut self.table;
         let records = self.recorder.is_some();
         let mut drained = Vec::new();
@@ -87,6 +90,17 @@ impl Counting {
         self.epochs += 1;
         self.record(drained, is_last);
         Ok(flows)
+    }
+
+    /// Moves what was counted before the clock was set, so that it is as long ago as it was.
+    fn follow_clock(&mut self, clock: &TickClock) {
+        let earlier = std::mem::replace(&mut self.clock, *clock.moment());
+        if let Some(step) = self.clock.step_since(&earlier) {
+            self.table.shift(step);
+            if let Some(recording) = &mut self.recorder {
+                recording.recorder.shift(step);
+            }
+        }
     }
 
     /// Hands the epoch to the recorder.

@@ -88,12 +88,6 @@ impl Following {
         ));
     }
 
-    /// Has other names followed from the next look on, which is due at once.
-    pub(crate) fn want(&mut self, wanted: &[String]) {
-        self.wanted = wanted.to_vec();
-        self.due = Instant::now();
-    }
-
     /// Moves every time, as the clock was set.
     pub(crate) fn shift(&mut self, by: SignedDuration) {
         self.record.shift(by);

@@ -1,6 +1,6 @@
 //! The one-line status on a terminal, while flowwatch counts.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::console;
 use crate::observation::{DeviceId, Traffic};
@@ -31,6 +31,13 @@ impl StatusLine {
             started_at,
             last: None,
         }
+    }
+
+    /// Moves every time, as the clock was set.
+    pub(crate) fn shift(&mut self, by: SignedDuration) {
+        let shifted = |at: Timestamp| at.checked_add(by).unwrap_or(at);
+        self.started_at = shifted(self.started_at);
+        self.last = self.last.map(|(at, traffic)| (shifted(at), traffic));
     }
 
     /// Shows what has been counted.

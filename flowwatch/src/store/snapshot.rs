@@ -45,6 +45,10 @@ pub struct Meta {
     pub epochs: u64,
     /// The interfaces, and how the programs were attached to them.
     pub interfaces: Vec<AttachedInterface>,
+    /// By how many seconds the clock was set while flowwatch counted, all in all; all times are by
+    /// the clock as it was at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_step_seconds: Option<i64>,
     /// The capture, where it was not the kernel that counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capture: Option<CaptureMeta>,
@@ -203,6 +207,7 @@ impl Meta {
             ended_at,
             epochs,
             interfaces,
+            clock_step_seconds: None,
             capture: None,
             databases: Vec::new(),
             losses: Losses {

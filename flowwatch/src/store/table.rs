@@ -7,7 +7,7 @@ use std::{net::IpAddr, num::NonZeroUsize};
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Conservation, Marks};
 use crate::observation::{DeviceId, DeviceTotals, EpochFlow, Traffic};
@@ -142,6 +142,20 @@ impl FlowTable {
             }
         }
         true
+    }
+
+    /// Moves the times of every flow, as the clock that they are by was set.
+    pub fn shift(&mut self, by: SignedDuration) {
+        let microseconds = i64::try_from(by.as_micros()).unwrap_or_default();
+        for counts in self.flows.values_mut() {
+            counts.shift(microseconds);
+        }
+        if let Some(changes) = &mut self.changes {
+            for at in 0..self.flows.len() {
+                changes.counted.set(at);
+                changes.began_earlier.set(at);
+            }
+        }
     }
 
     /// Replaces a device's totals by the kernel's newest, which are cumulative.
@@ -284,6 +298,16 @@ impl PackedCounts {
         began_earlier
     }
 
+    /// A time beyond the calendar stays where it is.
+    fn shift(&mut self, microseconds: i64) {
+        for time in [&mut self.first_seen, &mut self.last_seen] {
+            let shifted = time.saturating_add(microseconds);
+            if Timestamp::from_microsecond(shifted).is_ok() {
+                *time = shifted;
+            }
+        }
+    }
+
     fn unpack(&self) -> Counts {
         // Each came from a timestamp, so each is one.
         let time = |at| Timestamp::from_microsecond(at).unwrap_or_default();
@@ -359,6 +383,22 @@ mod tests {
         );
         assert_eq!(counts.first_seen.as_millisecond(), 4_001);
         assert_eq!(counts.last_seen.as_millisecond(), 6_000);
+    }
+
+    #[test]
+    fn flows_follow_the_clock_when_it_is_set() {
+        let check = |by: SignedDuration, expected: [i64; 2]| {
+            let mut table = table(9);
+            table.fold(&flow(0, "192.0.2.1", 100));
+            table.shift(by);
+            let counts = table.flows().next().unwrap().counts;
+            let seen = [counts.first_seen, counts.last_seen];
+            assert_eq!(seen.map(Timestamp::as_millisecond), expected);
+        };
+        let half_a_century = SignedDuration::from_secs(1_795_000_000);
+        check(half_a_century, [1_795_000_005_000, 1_795_000_006_000]);
+        check(SignedDuration::from_hours(-1), [-3_595_000, -3_594_000]);
+        check(SignedDuration::MAX, [5_000, 6_000]);
     }
 
     #[test]
