@@ -9,6 +9,7 @@
 )]
 
 mod devices;
+mod diff;
 mod history;
 mod replay;
 mod result;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use self::devices::DevicesArgs;
+pub use self::diff::DiffArgs;
 pub use self::history::HistoryArgs;
 pub use self::replay::ReplayArgs;
 pub use self::result::ResultArgs;
@@ -125,6 +127,15 @@ pub enum Command {
     #[command(override_usage = devices::USAGE, after_help = devices::EXAMPLES)]
     #[command(after_long_help = format!("{}\n\n{}", devices::EXAMPLES, devices::described_fields()))]
     Devices(DevicesArgs),
+
+    /// Print what is gone, new and still there: names, addresses, organizations and countries
+    ///
+    /// Compares two captures, histories, parts of a history, or documents that `run` or `replay`
+    /// wrote: before and after a firmware, this week and the last. An address that lives on under a
+    /// new name is shown with both.
+    #[command(override_usage = diff::USAGE, after_help = diff::EXAMPLES)]
+    #[command(after_long_help = format!("{}\n\n{}", diff::EXAMPLES, diff::described_fields()))]
+    Diff(DiffArgs),
 }
 
 /// Arguments of `run`.
@@ -309,7 +320,7 @@ mod tests {
             .chain(arguments.split_whitespace());
         parse(arguments).map(|cli| match cli.command {
             Command::Run(args) => args,
-            Command::Replay(_) | Command::Devices(_) => panic!("not run"),
+            _ => panic!("not run"),
         })
     }
 

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 pub mod plan;
+pub mod when;
 
 pub mod capture;
 pub mod kernel;
@@ -19,6 +20,7 @@ pub mod geo;
 pub mod names;
 pub mod oui;
 
+pub mod diff;
 pub mod history;
 pub mod join;
 pub mod live;
@@ -34,4 +36,5 @@ pub mod devices;
 pub mod exit;
 pub mod replay;
 pub mod run;
+pub mod sides;
 mod stop;

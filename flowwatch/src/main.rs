@@ -5,14 +5,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use flowwatch::cli::{self, Cli, CliError, Command, DevicesArgs, ReplayArgs, RunArgs};
+use flowwatch::cli::{self, Cli, CliError, Command, DevicesArgs, DiffArgs, ReplayArgs, RunArgs};
 use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::{FormatEntry, Surface};
 use flowwatch::output::{Output, OutputError};
 use flowwatch::plan::{RunPlan, Settings};
 use flowwatch::store::Snapshot;
-use flowwatch::{config, console, devices, replay, run};
+use flowwatch::{config, console, devices, replay, run, sides};
+use jiff::Timestamp;
 
 fn main() -> ExitCode {
     let outcome = cli::parse(std::env::args_os())
@@ -37,6 +38,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Run(args) => count(&args),
         Command::Replay(args) => replay_capture(&args),
         Command::Devices(args) => list_devices(&args),
+        Command::Diff(args) => compare(&args),
     }
 }
 
@@ -73,6 +75,19 @@ fn list_devices(args: &DevicesArgs) -> anyhow::Result<()> {
     let surface = surface_of(&output);
     let render = |out: &mut dyn io::Write| (plan.format.write_devices)(&list, surface, out);
     finish(outcome, output.write(&render, &mut io::stdout().lock()))
+}
+
+/// `flowwatch diff`: compares two sides, then writes what is gone, new and kept.
+fn compare(args: &DiffArgs) -> anyhow::Result<()> {
+    start_log(args.log_level());
+    let plan = args.plan(settings_of(args.config.as_deref())?);
+    let output = Output::open(plan.output.as_deref())?;
+    let (comparison, outcome) = sides::compare_sides(&plan, Timestamp::now())?;
+    let surface = surface_of(&output);
+    let render =
+        |out: &mut dyn io::Write| (plan.format.write_comparison)(&comparison, surface, out);
+    finish(outcome, output.write(&render, &mut io::stdout().lock()))?;
+    sides::verdict(&plan, &comparison)
 }
 
 /// Reads a configuration file, where there is one.

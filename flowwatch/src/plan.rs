@@ -4,6 +4,7 @@
 //! about the wish is left to find out. Pure: whether interfaces and files exist is for others.
 
 mod devices;
+mod diff;
 mod history;
 mod replay;
 
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
+pub use self::diff::{DEFAULT_HISTORY, DeviceChoice, DiffPlan};
 pub use self::history::{DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 

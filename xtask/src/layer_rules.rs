@@ -11,7 +11,7 @@ pub(crate) struct Layer {
 
 /// The modules in the order in which data passes through them; each imports none but earlier ones,
 /// so that there are no cycles. Views are siblings: none imports another, and none knows `kernel`.
-/// `replay` and `run` are the last, so that only `main` and tests import them.
+/// `replay` and `run` are the last, so that only `main`, tests and what compares captures import them.
 pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "observation",
@@ -35,6 +35,10 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "stop",
+        may_import: &[],
+    },
+    Layer {
+        module: "when",
         may_import: &[],
     },
     Layer {
@@ -70,6 +74,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["observation", "names", "geo", "model", "store"],
     },
     Layer {
+        module: "diff",
+        may_import: &["geo::Scope", "model", "store"],
+    },
+    Layer {
         module: "live",
         may_import: &["observation", "names", "geo", "model", "store", "join"],
     },
@@ -85,6 +93,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         module: "format",
         may_import: &[
             "census",
+            "diff",
             "observation",
             "names::Answers",
             "names::Resolver",
@@ -102,11 +111,11 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "plan",
-        may_import: &["kernel", "model", "format", "history"],
+        may_import: &["kernel", "diff", "model", "format", "history"],
     },
     Layer {
         module: "cli",
-        may_import: &["kernel", "model", "census", "format", "plan"],
+        may_import: &["kernel", "diff", "model", "census", "format", "plan"],
     },
     Layer {
         module: "config",
@@ -154,6 +163,20 @@ pub(crate) const LAYERS: &[Layer] = &[
             "join",
             "history",
             "plan",
+        ],
+    },
+    Layer {
+        module: "sides",
+        may_import: &[
+            "console",
+            "diff",
+            "exit",
+            "geo::Scope",
+            "history",
+            "model",
+            "plan",
+            "replay",
+            "when",
         ],
     },
 ];

@@ -4,6 +4,7 @@
 //! another, but that a line of `jsonl` is a flow of `json`. A new format is one file and one line of [`FORMATS`].
 
 mod capture;
+mod comparison;
 mod csv;
 mod json;
 mod jsonl;
@@ -26,6 +27,7 @@ pub use self::{
     surface::{Styling, Surface},
 };
 use crate::census::LanDevices;
+use crate::diff::Comparison;
 use crate::store::Snapshot;
 
 /// A way to write a snapshot.
@@ -40,6 +42,9 @@ pub trait Format {
 /// Writes the list of the LAN's devices for a destination.
 pub type WriteDevices = fn(&LanDevices, Surface, &mut dyn io::Write) -> io::Result<()>;
 
+/// Writes a comparison of two sides for a destination.
+pub type WriteComparison = fn(&Comparison, Surface, &mut dyn io::Write) -> io::Result<()>;
+
 /// A format that the user can choose.
 #[derive(Debug)]
 pub struct FormatEntry {
@@ -53,6 +58,8 @@ pub struct FormatEntry {
     pub open: fn(Surface) -> Box<dyn Format>,
     /// Writes the list of the LAN's devices.
     pub write_devices: WriteDevices,
+    /// Writes a comparison.
+    pub write_comparison: WriteComparison,
 }
 
 /// The formats, the default first.
@@ -63,6 +70,7 @@ pub static FORMATS: &[FormatEntry] = &[
         tells_findings: true,
         open: |surface| Box::new(table::Table { surface }),
         write_devices: lan::table,
+        write_comparison: comparison::table,
     },
     FormatEntry {
         name: "json",
@@ -70,6 +78,7 @@ pub static FORMATS: &[FormatEntry] = &[
         tells_findings: true,
         open: |_| Box::new(json::Json),
         write_devices: lan::json,
+        write_comparison: comparison::json,
     },
     FormatEntry {
         name: "jsonl",
@@ -77,6 +86,7 @@ pub static FORMATS: &[FormatEntry] = &[
         tells_findings: false,
         open: |_| Box::new(jsonl::JsonLines),
         write_devices: lan::json_lines,
+        write_comparison: comparison::json_lines,
     },
     FormatEntry {
         name: "csv",
@@ -84,6 +94,7 @@ pub static FORMATS: &[FormatEntry] = &[
         tells_findings: false,
         open: |_| Box::new(csv::Csv),
         write_devices: lan::csv,
+        write_comparison: comparison::csv,
     },
     FormatEntry {
         name: "markdown",
@@ -91,6 +102,7 @@ pub static FORMATS: &[FormatEntry] = &[
         tells_findings: true,
         open: |_| Box::new(markdown::Markdown),
         write_devices: lan::markdown,
+        write_comparison: comparison::markdown,
     },
 ];
 

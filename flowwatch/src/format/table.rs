@@ -5,7 +5,7 @@
 //! else two.
 
 mod columns;
-mod lines;
+pub(super) mod lines;
 mod stacked;
 mod wide;
 
@@ -30,9 +30,9 @@ use crate::{
 const MAX_FLOWS_SHOWN: usize = 1_000;
 
 /// Paragraphs are no wider than this, however wide the surface.
-const MAX_PARAGRAPH: usize = 120;
+pub(super) const MAX_PARAGRAPH: usize = 120;
 
-const INDENT: &str = "  ";
+pub(super) const INDENT: &str = "  ";
 
 /// The format, for a surface.
 #[derive(Debug)]

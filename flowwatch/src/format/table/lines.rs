@@ -8,7 +8,7 @@ use crate::format::Styling;
 
 /// How a text stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(in crate::format) enum Style {
     /// It does not.
     Plain,
     /// A heading.
@@ -17,16 +17,22 @@ pub(super) enum Style {
     Finding,
     /// Something that must not be overlooked.
     Warning,
+    /// Something that isn't there any more.
+    Gone,
+    /// Something that wasn't there before.
+    New,
 }
 
 impl Style {
     /// Returns the text with the style's colours, where there may be any.
-    pub(super) fn paint(self, text: &str, styling: Styling) -> String {
+    pub(in crate::format) fn paint(self, text: &str, styling: Styling) -> String {
         let code = match (styling, self) {
             (Styling::Plain, _) | (_, Self::Plain) => return text.to_owned(),
             (Styling::Coloured, Self::Heading) => "1",
             (Styling::Coloured, Self::Finding) => "33",
             (Styling::Coloured, Self::Warning) => "1;31",
+            (Styling::Coloured, Self::Gone) => "31",
+            (Styling::Coloured, Self::New) => "32",
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
@@ -34,7 +40,7 @@ impl Style {
 
 /// Which side of its column a text is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Align {
+pub(in crate::format) enum Align {
     /// Texts.
     Left,
     /// Numbers.
@@ -42,12 +48,12 @@ pub(super) enum Align {
 }
 
 /// Returns the columns that a text takes.
-pub(super) fn width(text: &str) -> usize {
+pub(in crate::format) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
 /// Returns the text filled up with spaces to a width.
-pub(super) fn padded(text: &str, columns: usize, align: Align) -> String {
+pub(in crate::format) fn padded(text: &str, columns: usize, align: Align) -> String {
     let spaces = " ".repeat(columns.saturating_sub(width(text)));
     match align {
         Align::Left => format!("{text}{spaces}"),
@@ -57,7 +63,7 @@ pub(super) fn padded(text: &str, columns: usize, align: Align) -> String {
 
 /// Returns the text's lines, broken at spaces; a word that is wider than a line stays whole, as it
 /// may be an address.
-pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+pub(in crate::format) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
@@ -74,7 +80,7 @@ pub(super) fn wrapped(text: &str, columns: usize) -> Vec<String> {
 
 /// Returns the text's pieces of at most this width, broken anywhere: for names, which can be 255
 /// octets without a space.
-pub(super) fn chopped(text: &str, columns: usize) -> Vec<String> {
+pub(in crate::format) fn chopped(text: &str, columns: usize) -> Vec<String> {
     let mut pieces = vec![String::new()];
     let mut used = 0;
     for character in text.chars() {
