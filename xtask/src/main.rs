@@ -92,6 +92,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Makes the report's map of the world.
+    Map {
+        /// The generator's own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -117,6 +123,7 @@ fn run(command: Command) -> Result<()> {
         Command::Sizes => sizes::check(),
         Command::Geo { arguments } => generate("xtask-geo", &arguments),
         Command::Oui { arguments } => generate("xtask-oui", &arguments),
+        Command::Map { arguments } => generate("xtask-map", &arguments),
     }
 }
 
