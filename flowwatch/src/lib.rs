@@ -21,6 +21,7 @@ pub mod names;
 pub mod oui;
 
 pub mod diff;
+pub mod grouping;
 pub mod history;
 pub mod join;
 pub mod live;

@@ -86,6 +86,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["observation", "names", "geo", "model", "store", "join"],
     },
     Layer {
+        module: "grouping",
+        may_import: &["observation", "names::NameSource", "model", "store"],
+    },
+    Layer {
         module: "census",
         may_import: &["model", "oui"],
     },
@@ -94,6 +98,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &[
             "census",
             "diff",
+            "grouping",
             "observation",
             "names::Answers",
             "names::Resolver",

@@ -184,7 +184,7 @@ fn addresses(device: &LanDevice) -> Vec<String> {
 }
 
 /// Returns the text, or as much of it as fits with an ellipsis.
-fn shortened(text: &str, columns: usize) -> String {
+pub(super) fn shortened(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }

@@ -6,6 +6,7 @@
 mod capture;
 mod comparison;
 mod csv;
+mod groups;
 mod json;
 mod jsonl;
 mod lan;
@@ -28,6 +29,7 @@ pub use self::{
 };
 use crate::census::LanDevices;
 use crate::diff::Comparison;
+use crate::grouping::Groups;
 use crate::store::Snapshot;
 
 /// A way to write a snapshot.
@@ -45,6 +47,9 @@ pub type WriteDevices = fn(&LanDevices, Surface, &mut dyn io::Write) -> io::Resu
 /// Writes a comparison of two sides for a destination.
 pub type WriteComparison = fn(&Comparison, Surface, &mut dyn io::Write) -> io::Result<()>;
 
+/// Writes groups of flows for a destination.
+pub type WriteGroups = fn(&Groups<'_>, Surface, &mut dyn io::Write) -> io::Result<()>;
+
 /// A format that the user can choose.
 #[derive(Debug)]
 pub struct FormatEntry {
@@ -60,6 +65,8 @@ pub struct FormatEntry {
     pub write_devices: WriteDevices,
     /// Writes a comparison.
     pub write_comparison: WriteComparison,
+    /// Writes groups of flows.
+    pub write_groups: WriteGroups,
 }
 
 /// The formats, the default first.
@@ -71,6 +78,7 @@ pub static FORMATS: &[FormatEntry] = &[
         open: |surface| Box::new(table::Table { surface }),
         write_devices: lan::table,
         write_comparison: comparison::table,
+        write_groups: groups::table,
     },
     FormatEntry {
         name: "json",
@@ -79,6 +87,7 @@ pub static FORMATS: &[FormatEntry] = &[
         open: |_| Box::new(json::Json),
         write_devices: lan::json,
         write_comparison: comparison::json,
+        write_groups: groups::json,
     },
     FormatEntry {
         name: "jsonl",
@@ -87,6 +96,7 @@ pub static FORMATS: &[FormatEntry] = &[
         open: |_| Box::new(jsonl::JsonLines),
         write_devices: lan::json_lines,
         write_comparison: comparison::json_lines,
+        write_groups: groups::json_lines,
     },
     FormatEntry {
         name: "csv",
@@ -95,6 +105,7 @@ pub static FORMATS: &[FormatEntry] = &[
         open: |_| Box::new(csv::Csv),
         write_devices: lan::csv,
         write_comparison: comparison::csv,
+        write_groups: groups::csv,
     },
     FormatEntry {
         name: "markdown",
@@ -103,6 +114,7 @@ pub static FORMATS: &[FormatEntry] = &[
         open: |_| Box::new(markdown::Markdown),
         write_devices: lan::markdown,
         write_comparison: comparison::markdown,
+        write_groups: groups::markdown,
     },
 ];
 

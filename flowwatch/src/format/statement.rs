@@ -280,6 +280,15 @@ pub(super) fn database(database: &DatabaseMeta) -> String {
     format!("Places: {name} ({kind}, {built})")
 }
 
+/// Returns the same with what the database's licence wants to be shown.
+pub(super) fn database_with_attribution(database: &DatabaseMeta) -> String {
+    let line = self::database(database);
+    match &database.attribution {
+        Some(attribution) => format!("{line}. {}", printable(attribution)),
+        None => line,
+    }
+}
+
 /// Returns the amount with its unit in the singular or the plural.
 pub(super) fn count(amount: u64, unit: &str) -> String {
     let ending = if amount == 1 { "" } else { "s" };

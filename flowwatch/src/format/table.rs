@@ -22,7 +22,6 @@ use crate::{
     model::FlowRecord,
     observation::Traffic,
     store::{DeviceSummary, Snapshot},
-    text::printable,
 };
 
 /// Flows of a device that are shown one by one; the rest is summed in a line. Nobody reads more on
@@ -71,11 +70,7 @@ impl Format for Table {
             self.paragraph(out, ("", Style::Warning), &line)?;
         }
         for database in &meta.databases {
-            let mut line = statement::database(database);
-            if let Some(attribution) = &database.attribution {
-                line += ". ";
-                line += &printable(attribution);
-            }
+            let line = statement::database_with_attribution(database);
             self.paragraph(out, ("", Style::Plain), &line)?;
         }
         Ok(())

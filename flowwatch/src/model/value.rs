@@ -10,7 +10,7 @@ use jiff::Timestamp;
 pub const TIME_DECIMALS: usize = 3;
 
 /// A field's value. Texts are as they were observed: a writer escapes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value<'record> {
     /// Unknown.
     Null,
@@ -26,6 +26,13 @@ pub enum Value<'record> {
     Addresses(&'record [IpAddr]),
     /// Yes or no: `true` or `false`.
     Flag(bool),
+    /// A part of a whole: a number from 0 to 1 with four decimals; 0 of nothing.
+    Share {
+        /// The part.
+        part: u64,
+        /// The whole.
+        whole: u64,
+    },
 }
 
 impl<'record> Value<'record> {
@@ -52,6 +59,22 @@ impl<'record> Value<'record> {
                 Cow::Owned(texts.join("|"))
             }
             Self::Flag(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
+            Self::Share { part, whole } => Cow::Owned(format!("{:.4}", share(part, whole))),
+        }
+    }
+
+    /// Returns the same value with a text of its own; several addresses as a text.
+    #[must_use]
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Number(number) => Value::Number(number),
+            Self::Time(time) => Value::Time(time),
+            Self::Address(address) => Value::Address(address),
+            several @ Self::Addresses(_) => Value::Text(Cow::Owned(several.into_text().into())),
+            Self::Flag(flag) => Value::Flag(flag),
+            Self::Share { part, whole } => Value::Share { part, whole },
         }
     }
 }
@@ -66,8 +89,23 @@ impl serde::Serialize for Value<'_> {
             Self::Address(address) => serializer.collect_str(address),
             Self::Addresses(addresses) => serializer.collect_seq(*addresses),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Share { part, whole } => serializer.serialize_f64(share(*part, *whole)),
         }
     }
+}
+
+/// Decimals of a share, as a power of ten.
+const SHARE_UNIT: u64 = 10_000;
+
+/// Returns a part of a whole, rounded to four decimals.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "it is a number of ten thousandths"
+)]
+fn share(part: u64, whole: u64) -> f64 {
+    let (part, whole) = (u128::from(part), u128::from(whole.max(1)));
+    let units = (part * u128::from(SHARE_UNIT) + whole / 2) / whole;
+    units as f64 / SHARE_UNIT as f64
 }
 
 #[cfg(test)]
@@ -82,6 +120,19 @@ mod tests {
         };
         check("2026-01-02T03:04:05.678912Z", "2026-01-02T03:04:05.678Z");
         check("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000Z");
+    }
+
+    #[test]
+    fn a_share_has_four_decimals_and_is_rounded() {
+        let check = |part, whole, text, json| {
+            let share = Value::Share { part, whole };
+            assert_eq!(serde_json::to_string(&share).unwrap(), json);
+            assert_eq!(share.into_text(), text);
+        };
+        check(1, 3, "0.3333", "0.3333");
+        check(2, 3, "0.6667", "0.6667");
+        check(u64::MAX, u64::MAX, "1.0000", "1.0");
+        check(0, 0, "0.0000", "0.0");
     }
 
     #[test]

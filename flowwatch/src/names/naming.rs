@@ -67,6 +67,13 @@ impl Naming {
         names
     }
 
+    /// Returns the best name.
+    #[must_use]
+    pub fn first(&self) -> Option<&str> {
+        let first = self.candidates.first();
+        first.map(|candidate| &*candidate.binding.name)
+    }
+
     /// Returns the first name's source.
     #[must_use]
     pub fn source(&self) -> Option<NameSource> {

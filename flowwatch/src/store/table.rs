@@ -151,10 +151,8 @@ impl FlowTable {
             counts.shift(microseconds);
         }
         if let Some(changes) = &mut self.changes {
-            for at in 0..self.flows.len() {
-                changes.counted.set(at);
-                changes.began_earlier.set(at);
-            }
+            changes.counted.set_below(self.flows.len());
+            changes.began_earlier.set_below(self.flows.len());
         }
     }
 
