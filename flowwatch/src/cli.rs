@@ -13,6 +13,7 @@ mod diff;
 mod history;
 mod replay;
 mod result;
+mod top;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -37,10 +38,12 @@ pub use self::diff::DiffArgs;
 pub use self::history::HistoryArgs;
 pub use self::replay::ReplayArgs;
 pub use self::result::ResultArgs;
+pub use self::top::TopArgs;
 
 const EXAMPLES: &str = "\
 Example:
   sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03
+  flowwatch top --replay camera.pcap
   flowwatch replay camera.pcap
   sudo flowwatch devices --interface br-lan";
 
@@ -136,6 +139,13 @@ pub enum Command {
     #[command(override_usage = diff::USAGE, after_help = diff::EXAMPLES)]
     #[command(after_long_help = format!("{}\n\n{}", diff::EXAMPLES, diff::described_fields()))]
     Diff(DiffArgs),
+
+    /// Show devices and destinations as they are now, in the terminal
+    ///
+    /// Rates, names, places and what was missed, each second; filters, groups, details of each
+    /// destination. Plays a capture at its own pace or faster.
+    #[command(override_usage = top::USAGE, after_help = top::EXAMPLES)]
+    Top(TopArgs),
 }
 
 /// Arguments of `run`.

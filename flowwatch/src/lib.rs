@@ -32,6 +32,7 @@ pub mod console;
 pub mod format;
 pub mod output;
 pub mod text;
+pub mod top;
 
 pub mod devices;
 pub mod exit;

@@ -4,11 +4,13 @@
 //! that has taken in every update since the first knows what a snapshot would say.
 
 mod feed;
+mod pace;
 mod teller;
 #[cfg(test)]
 mod tests;
 mod update;
 
 pub use feed::{Feed, Followed, MOST_CHANGED, MOST_TOLD, News};
+pub use pace::{Pace, Speed};
 pub use teller::Teller;
 pub use update::{Changed, FlowNumber, Update};

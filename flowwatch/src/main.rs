@@ -3,15 +3,20 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use flowwatch::cli::{self, Cli, CliError, Command, DevicesArgs, DiffArgs, ReplayArgs, RunArgs};
+use flowwatch::cli::{
+    self, Cli, CliError, Command, DevicesArgs, DiffArgs, ReplayArgs, RunArgs, TopArgs,
+};
 use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::{FormatEntry, Surface};
+use flowwatch::live::Pace;
 use flowwatch::output::{Output, OutputError};
-use flowwatch::plan::{RunPlan, Settings};
+use flowwatch::plan::{PlayPlan, RunPlan, Settings};
 use flowwatch::store::Snapshot;
+use flowwatch::top::{self, Told};
 use flowwatch::{config, console, devices, replay, run, sides};
 use jiff::Timestamp;
 
@@ -39,6 +44,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Replay(args) => replay_capture(&args),
         Command::Devices(args) => list_devices(&args),
         Command::Diff(args) => compare(&args),
+        Command::Top(args) => show_live(&args),
     }
 }
 
@@ -88,6 +94,53 @@ fn compare(args: &DiffArgs) -> anyhow::Result<()> {
         |out: &mut dyn io::Write| (plan.format.write_comparison)(&comparison, surface, out);
     finish(outcome, output.write(&render, &mut io::stdout().lock()))?;
     sides::verdict(&plan, &comparison)
+}
+
+/// `flowwatch top`: shows a capture as it is played.
+fn show_live(args: &TopArgs) -> anyhow::Result<()> {
+    top::ensure_terminal()?;
+    start_log(args.log_level());
+    let file = settings_of(args.config.as_deref())?;
+    let plan = args.play_plan(file)?;
+    let plan = plan.ok_or_else(|| CliError::Usage("no capture; name one: --replay FILE".into()))?;
+    show_capture(&plan)
+}
+
+/// Plays a capture on the screen: a thread counts, this one shows.
+fn show_capture(plan: &PlayPlan) -> anyhow::Result<()> {
+    let playing = replay::Playing::open(&plan.replay)?;
+    let pace = Arc::new(Pace::new(plan.speed));
+    let options = top::Options {
+        source: format!("capture {}", plan.replay.capture.display()),
+        pace: Some(Arc::clone(&pace)),
+    };
+    let (sender, updates) = tokio::sync::mpsc::channel(1);
+    let (player, interval) = (Arc::clone(&pace), plan.interval);
+    let thread = std::thread::spawn(move || {
+        let tell = &mut |update| {
+            let told = Told::Update(Box::new(update));
+            sender.blocking_send(told).is_ok()
+        };
+        let played = playing.play(&player, interval, tell);
+        let ended = match &played {
+            Ok(()) => "END OF THE CAPTURE".to_owned(),
+            Err(error) => sentence_of(error),
+        };
+        // Whoever watched may have left.
+        let _ = sender.blocking_send(Told::Ended(ended));
+        played
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.context("start the event loop")?;
+    runtime.block_on(top::show(updates, options))?;
+    pace.stop();
+    // One that waits for a pipe has nothing to say.
+    match thread.is_finished().then(|| thread.join()) {
+        Some(Ok(played)) => played,
+        _ => Ok(()),
+    }
 }
 
 /// Reads a configuration file, where there is one.

@@ -7,6 +7,7 @@ mod devices;
 mod diff;
 mod history;
 mod replay;
+mod top;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,6 +31,7 @@ pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
 pub use self::diff::{DEFAULT_HISTORY, DeviceChoice, DiffPlan};
 pub use self::history::{DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
+pub use self::top::{PlayPlan, parse_speed};
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
 pub const DEFAULT_FLOW_TABLE_SIZE: u32 = 65_536;
@@ -318,6 +320,9 @@ pub enum ValueError {
     /// A size that is out of range.
     #[error("`{0}` is not a number of flows from 1 to {MAX_FLOW_TABLE_SIZE}")]
     FlowTableSize(String),
+    /// Not a speed.
+    #[error("`{0}` is not a speed; write a number, such as 60 or 0.5, or max")]
+    Speed(String),
     /// None of the words that a setting knows.
     #[error("`{word}` is none of {known}")]
     Word {

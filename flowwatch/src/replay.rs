@@ -9,6 +9,7 @@ mod devices;
 mod input;
 mod ledger;
 mod link;
+mod play;
 mod progress;
 
 #[cfg(test)]
@@ -31,6 +32,8 @@ use crate::geo::Databases;
 use crate::join::{Sources, join};
 use crate::plan::ReplayPlan;
 use crate::store::{CaptureMeta, Meta, Snapshot};
+
+pub use self::play::Playing;
 
 /// Counts a capture as planned and returns what was counted.
 ///
@@ -106,10 +109,15 @@ fn count_all<R: Read>(
     }
 }
 
+/// Returns the times of a capture's first and last packet.
+fn span_of(capture: &CaptureMeta) -> (Timestamp, Timestamp) {
+    let span = capture.first_packet.zip(capture.last_packet);
+    span.unwrap_or((Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH))
+}
+
 /// Joins what was counted with names and places.
 fn snapshot(counting: Counting, databases: &Databases, capture: CaptureMeta) -> Snapshot {
-    let span = capture.first_packet.zip(capture.last_packet);
-    let span = span.unwrap_or((Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH));
+    let span = span_of(&capture);
     let meta = Meta {
         capture: Some(capture),
         ..Meta::new(span, 1, Vec::new(), counting.samples_dropped())

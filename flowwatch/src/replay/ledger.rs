@@ -94,11 +94,17 @@ impl Ledger {
 
     /// Returns the window, with the devices' totals in it.
     pub(super) fn into_flows(mut self) -> FlowTable {
-        self.fold_waiting();
-        for (device, totals) in (0..).zip(self.totals) {
-            self.flows.set_device_totals(device, totals);
-        }
+        self.settle();
         self.flows
+    }
+
+    /// Returns the window as of now, likewise.
+    pub(super) fn settle(&mut self) -> &mut FlowTable {
+        self.fold_waiting();
+        for (device, totals) in (0..).zip(&self.totals) {
+            self.flows.set_device_totals(device, *totals);
+        }
+        &mut self.flows
     }
 }
 
