@@ -163,6 +163,8 @@ pub(super) fn update(seconds: i64, told: Vec<(FlowNumber, FlowRecord)>) -> Updat
         ingress: "xdp",
         egress: "tc",
         reason: String::new(),
+        attached_at: None,
+        gone_at: None,
     };
     Update {
         at: after(seconds),
