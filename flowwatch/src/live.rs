@@ -9,6 +9,7 @@ mod teller;
 #[cfg(test)]
 mod tests;
 mod update;
+pub mod wire;
 
 pub use feed::{Feed, Followed, MOST_CHANGED, MOST_TOLD, News};
 pub use pace::{Pace, Speed};

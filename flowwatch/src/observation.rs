@@ -13,7 +13,7 @@ use jiff::Timestamp;
 pub type DeviceId = u16;
 
 /// Packets and octets of one direction, as on the wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Traffic {
     /// IP packets (IPFIX packetDeltaCount); an aggregate counts as the packets it stands for.
     pub packets: u64,

@@ -137,11 +137,17 @@ impl Database {
 
     /// Returns what its vendor asks to be said where its data is shown.
     pub(super) fn attribution(&self) -> Option<&'static str> {
-        ATTRIBUTIONS
-            .iter()
-            .find(|(start, _)| self.database_type().starts_with(start))
-            .map(|&(_, attribution)| attribution)
+        attribution_of(self.database_type())
     }
+}
+
+/// Returns what the vendor of databases of that type asks to be said where its data is shown.
+#[must_use]
+pub fn attribution_of(database_type: &str) -> Option<&'static str> {
+    ATTRIBUTIONS
+        .iter()
+        .find(|(start, _)| database_type.starts_with(start))
+        .map(|&(_, attribution)| attribution)
 }
 
 fn has_metadata_marker(octets: &[u8]) -> bool {

@@ -13,6 +13,7 @@ mod file;
 mod place;
 mod scope;
 
+pub use database::attribution_of;
 pub use databases::{DatabaseDescription, Databases};
 pub use error::GeoError;
 pub use place::Place;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use flowwatch_common::abi::Direction;
 use jiff::{SignedDuration, Timestamp};
 
+use super::wire::{self, tests::bodies};
 use super::{Feed, FlowNumber, Followed, Teller, Update};
 use crate::geo::Databases;
 use crate::join::{Sources, join};
@@ -333,6 +334,24 @@ fn dns(flags: u16, question: Option<&str>, record: Option<(u16, Vec<u8>)>) -> Ve
     octets
 }
 
+/// Returns what the other side of a socket makes of an update; what it makes of damaged octets may be
+/// nothing, and is no panic.
+fn wired(update: &Update) -> Update {
+    let frames = wire::frames_of(update).unwrap();
+    let mut assembly = wire::Assembly::default();
+    let mut whole = None;
+    for (at, body) in bodies(&frames).into_iter().enumerate() {
+        assert!(whole.is_none(), "nothing follows the last part");
+        whole = assembly.take_in(body).unwrap();
+        let cut = body.len() * (at + 1) / (at + 2);
+        assert!(wire::Assembly::default().take_in(&body[..cut]).is_err());
+        let mut damaged = body.to_vec();
+        damaged[cut] ^= 0x91;
+        let _ = wire::Assembly::default().take_in(&damaged);
+    }
+    whole.expect("the last part")
+}
+
 /// Follows a world of `seed` with views of which some are slow; returns how many flows were told.
 fn check_world(seed: u64, databases: &[Databases; 2]) -> usize {
     let mut world = World::new(seed, databases);
@@ -351,6 +370,7 @@ fn check_world(seed: u64, databases: &[Databases; 2]) -> usize {
             }
             let update = feed.update(teller, world.sources(), world.meta());
             told += update.told.len();
+            let update = wired(&update);
             mirror.take_in(&update);
             world.check(mirror);
             assert!(!teller.is_behind(world.flows.len()));

@@ -38,7 +38,7 @@ impl Default for LookupLimits {
 }
 
 /// Questions of a device's that were answered in plain DNS, by what came of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Answers {
     /// Answers that were whole.
     pub answered: u64,

@@ -109,7 +109,7 @@ static READERS: &[fn() -> Box<dyn NameReader>] = &[
 /// What became of the samples since the table was made.
 ///
 /// `samples` = `understood` + `pending` + `cut` + `malformed` + `nameless`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NameCounters {
     /// Samples that a reader took as its own.
     pub samples: u64,

@@ -7,7 +7,7 @@ use super::{BothWays, DeviceWindow};
 use crate::observation::{DirectionTotals, Traffic};
 
 /// What is missing (positive) or too much (negative) in one direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Difference {
     /// Frames seen, less those in flows and those unaccounted.
     pub frames: i64,

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{CaptureMeta, Difference};
 use crate::{
@@ -102,7 +102,7 @@ pub struct DatabaseMeta {
 
 /// What found no room. But for `prefix_frames`, nothing of it is an octet lost: only its
 /// destination or its name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Losses {
     /// Payload samples that did not arrive, mostly as the ring had no room: names may be missing.
     pub samples_dropped: u64,
@@ -137,7 +137,7 @@ pub struct DeviceSummary {
 }
 
 /// One direction's sums.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct DirectionSummary {
     /// IP packets: of flows and of overflows.
     pub packets: u64,
