@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flowwatch_common::abi::Direction;
@@ -135,7 +136,7 @@ impl<'a> World<'a> {
 
     /// Lets something happen.
     fn step(&mut self) {
-        self.now += SignedDuration::from_millis(self.chance.below(300) as i64);
+        self.now += Duration::from_millis(self.chance.below(300) as u64);
         match self.chance.below(100) {
             0..70 => self.fold(),
             70..80 => self.answer(),
@@ -159,7 +160,7 @@ impl<'a> World<'a> {
     /// A flow's packets of the last seconds; now and then, of before all others.
     fn fold(&mut self) {
         let (protocol, remote_port) = self.chance.of(&SERVICES);
-        let mut last = self.now - SignedDuration::from_millis(self.chance.below(2_000) as i64);
+        let mut last = self.now - Duration::from_millis(self.chance.below(2_000) as u64);
         if self.chance.below(10) == 0 {
             last -= SignedDuration::from_secs(5_000);
         }
@@ -253,7 +254,9 @@ impl<'a> World<'a> {
             names: &mut self.names,
             databases: &self.databases[usize::from(self.has_places)],
         });
-        tellers.iter_mut().for_each(|teller| teller.hear(&news));
+        for teller in tellers {
+            teller.hear(&news);
+        }
         self.epochs += 1;
     }
 

@@ -124,8 +124,8 @@ mod tests {
         for number in 0..=MOST_NOTES {
             noted.note(|| number);
         }
-        let (notes, are_all) = noted.take().unwrap();
-        assert_eq!((notes.len(), are_all), (MOST_NOTES, false));
+        let (taken, are_all) = noted.take().unwrap();
+        assert_eq!((taken.len(), are_all), (MOST_NOTES, false));
         assert_eq!(noted.take(), Some((HashSet::new(), true)));
     }
 }

@@ -77,7 +77,9 @@ mod tests {
 
     fn of(positions: &[usize]) -> Marks {
         let mut marks = Marks::default();
-        positions.iter().for_each(|&at| marks.set(at));
+        for &at in positions {
+            marks.set(at);
+        }
         marks
     }
 
