@@ -26,6 +26,7 @@ use clap::{
 use crate::{
     format::{FORMATS, FormatEntry},
     kernel::attach::{AttachMode, TcHook},
+    live::SocketOptions,
     model::{DeviceTag, FIELDS},
     plan::{
         ATTACH_MODES, Settings, TC_HOOKS, parse_duration, parse_flow_table_size, parse_format,
@@ -74,6 +75,8 @@ A configuration file, with every setting that it may hold (the command line wins
   output = \"devices.csv\"
   attach = \"auto\"
   flow_table_size = 65536
+  socket = \"/run/flowwatch/live.sock\"
+  socket_group = \"flowwatch\"
   [history]
   file = \"/var/lib/flowwatch/history.db\"
   record_interval = \"60s\"
@@ -191,6 +194,16 @@ pub struct RunArgs {
     #[arg(long, value_name = "FLOWS", value_parser = parse_flow_table_size)]
     flow_table_size: Option<u32>,
 
+    /// The socket at which views ask what is counted [default: /run/flowwatch/live.sock]
+    /// [example: --socket /run/flowwatch/lan.sock]
+    #[arg(long, value_name = "FILE")]
+    socket: Option<PathBuf>,
+
+    /// The group whose members may ask; without one, root alone may [default: flowwatch, where there is
+    /// one] [example: --socket-group adm]
+    #[arg(long, value_name = "GROUP")]
+    socket_group: Option<String>,
+
     /// Show what flowwatch and its kernel programs do; -vv shows more, -vvv all [example: -v]
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -216,6 +229,10 @@ impl RunArgs {
             tc_hook: args.tc_hook,
             flow_table_size: args.flow_table_size,
             history: args.history.settings(),
+            socket: SocketOptions {
+                path: args.socket,
+                group: args.socket_group,
+            },
             ..args.result.settings()
         }
     }
@@ -353,6 +370,7 @@ mod tests {
              --device plug=50:c7:bf:0a:0b:0c --interval 500ms --duration 5m --geo a.mmdb \
              --geo b.mmdb --no-builtin-geo --format csv --output out.csv --attach tc \
              --flow-table-size 7 --tc-hook clsact -vv --history h.db --record-interval 5s \
+             --socket s.sock --socket-group wheel \
              --journal j --keep-minutes 1h --keep-hours 2d --keep-days 3y",
         )
         .unwrap();
@@ -371,6 +389,8 @@ mod tests {
             (AttachMode::Tc, TcHook::Clsact)
         );
         assert_eq!(plan.flow_table_size, 7);
+        assert_eq!(plan.socket.path, Some("s.sock".into()));
+        assert_eq!(plan.socket.group.as_deref(), Some("wheel"));
         let history = plan.history.unwrap();
         assert_eq!(history.history, PathBuf::from("h.db"));
         assert_eq!(history.journal, PathBuf::from("j"));

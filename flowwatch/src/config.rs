@@ -19,6 +19,7 @@ use toml::de::DeTable;
 use crate::{
     format::FormatEntry,
     kernel::attach::AttachMode,
+    live::SocketOptions,
     model::DeviceTag,
     plan::{
         ATTACH_MODES, Settings, parse_duration, parse_flow_table_size, parse_format,
@@ -41,6 +42,8 @@ const KEYS: &[&str] = &[
     "attach",
     "flow_table_size",
     "history",
+    "socket",
+    "socket_group",
 ];
 
 const DEVICE_KEYS: &[&str] = &["name", "mac"];
@@ -215,6 +218,8 @@ struct File {
     flow_table_size: Option<u32>,
     #[serde(default)]
     history: history::HistoryTable,
+    socket: Option<PathBuf>,
+    socket_group: Option<String>,
 }
 
 impl File {
@@ -235,6 +240,10 @@ impl File {
             tc_hook: None,
             flow_table_size: self.flow_table_size,
             history: self.history.into_settings(folder),
+            socket: SocketOptions {
+                path: self.socket.map(|path| folder.join(path)),
+                group: self.socket_group,
+            },
         }
     }
 }
@@ -388,7 +397,8 @@ mod tests {
         check_refusal(
             "zzz = 1\n[[device]]\nq = 1",
             "`/etc/fw.toml`, line 1: unknown key `zzz`; known are interfaces, device, interval, \
-             duration, geo, builtin_geo, format, output, attach, flow_table_size, history",
+             duration, geo, builtin_geo, format, output, attach, flow_table_size, history, \
+             socket, socket_group",
         );
     }
 

@@ -3,15 +3,23 @@
 //! Made where the counting is (`run`, `replay`), or read from its socket; taken by `top`. A view
 //! that has taken in every update since the first knows what a snapshot would say.
 
+mod audience;
+mod client;
 mod feed;
 mod pace;
+mod server;
+mod socket;
 mod teller;
 #[cfg(test)]
 mod tests;
 mod update;
 pub mod wire;
 
+pub use audience::{Audience, Sink, View};
+pub use client::{Client, ClientError};
 pub use feed::{Feed, Followed, MOST_CHANGED, MOST_TOLD, News};
 pub use pace::{Pace, Speed};
+pub use server::Server;
+pub use socket::{DEFAULT_SOCKET, SocketError, SocketOptions};
 pub use teller::Teller;
 pub use update::{Changed, FlowNumber, Update};

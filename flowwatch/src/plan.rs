@@ -24,6 +24,7 @@ use crate::{
     format::{FORMATS, FormatEntry, format_of},
     history::RecorderOptions,
     kernel::attach::{AttachMode, TcHook},
+    live::SocketOptions,
     model::{Device, MacAddress, PrefixTag},
 };
 
@@ -101,6 +102,8 @@ pub struct Settings {
     pub flow_table_size: Option<u32>,
     /// What to record.
     pub history: HistorySettings,
+    /// Where views may ask what is counted.
+    pub socket: SocketOptions,
 }
 
 impl Settings {
@@ -133,6 +136,7 @@ impl Settings {
             tc_hook: self.tc_hook.or(base.tc_hook),
             flow_table_size: self.flow_table_size.or(base.flow_table_size),
             history: self.history.over(base.history),
+            socket: self.socket.over(base.socket),
         }
     }
 }
@@ -172,6 +176,8 @@ pub struct RunPlan {
     pub flow_table_size: u32,
     /// How to record what is counted; nothing when it isn't.
     pub history: Option<RecorderOptions>,
+    /// Where views may ask what is counted.
+    pub socket: SocketOptions,
 }
 
 /// Why settings are no plan.
@@ -246,6 +252,7 @@ impl TryFrom<Settings> for RunPlan {
             tc_hook: settings.tc_hook.unwrap_or_default(),
             flow_table_size: settings.flow_table_size.unwrap_or(DEFAULT_FLOW_TABLE_SIZE),
             history: settings.history.into_options(),
+            socket: settings.socket,
         })
     }
 }

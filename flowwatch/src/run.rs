@@ -8,6 +8,7 @@ mod clock_step;
 mod drainer;
 mod following;
 mod recording;
+mod served;
 mod status;
 mod watch;
 
@@ -26,6 +27,7 @@ use tokio::time::MissedTickBehavior;
 use self::drainer::{Counting, Drainer, Recording};
 use self::following::Following;
 use self::recording::Recordable;
+use self::served::Served;
 use self::status::{StatusFigures, StatusLine};
 use self::watch::HookWatch;
 use crate::console::{self, tell};
@@ -91,6 +93,7 @@ struct Session {
     following: Following,
     names: NameTable,
     databases: Databases,
+    served: Served,
     status: StatusLine,
     started_at: Timestamp,
     /// By how much the clock was set since then, all in all; nothing where it just went on.
@@ -136,6 +139,7 @@ impl Session {
             watch: HookWatch::new(self_test),
             names: NameTable::new(NameLimits::default()),
             databases,
+            served: Served::begin(&plan.socket)?,
             status: StatusLine::new(started_at),
             started_at,
             clock_step: None,
@@ -174,6 +178,7 @@ impl Session {
                 }
                 _ = looks.tick() => self.look_around().await?,
                 () = self.following.changed() => self.follow().await,
+                () = self.served.arrived() => {}
                 drained = self.drainer.finished() => {
                     let counting = drained?;
                     let figures = StatusFigures {
@@ -189,6 +194,14 @@ impl Session {
                         samples_dropped: figures.samples_dropped,
                     };
                     known.record_when_due(counting)?;
+                    let mut counted = served::Counted {
+                        attachments: &self.attached.attachments,
+                        names: &mut self.names,
+                        databases: &self.databases,
+                        span: (self.started_at, figures.at),
+                        samples_dropped: figures.samples_dropped,
+                    };
+                    self.served.tell(counting, &mut counted);
                 }
                 ready = self.ring.readable_mut() => {
                     let mut ring = ready.context("wait for samples")?;

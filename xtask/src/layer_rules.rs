@@ -116,15 +116,17 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "plan",
-        may_import: &["kernel", "diff", "model", "format", "history"],
+        may_import: &["kernel", "diff", "model", "live", "format", "history"],
     },
     Layer {
         module: "cli",
-        may_import: &["kernel", "diff", "model", "census", "format", "plan"],
+        may_import: &[
+            "kernel", "diff", "model", "live", "census", "format", "plan",
+        ],
     },
     Layer {
         module: "config",
-        may_import: &["kernel", "model", "format", "plan"],
+        may_import: &["kernel", "model", "live", "format", "plan"],
     },
     Layer {
         module: "exit",
@@ -166,6 +168,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "model",
             "store",
             "join",
+            "live",
             "history",
             "plan",
         ],
