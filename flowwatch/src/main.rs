@@ -108,22 +108,22 @@ fn show_live(args: &TopArgs) -> anyhow::Result<()> {
 
 /// Plays a capture on the screen: a thread counts, this one shows.
 fn show_capture(plan: &PlayPlan) -> anyhow::Result<()> {
-    let playing = replay::Playing::open(&plan.replay)?;
+    let capture = replay::Playing::open(&plan.replay)?;
     let pace = Arc::new(Pace::new(plan.speed));
     let options = top::Options {
-        source: format!("capture {}", plan.replay.capture.display()),
+        source: plan.replay.source(),
         pace: Some(Arc::clone(&pace)),
     };
     let (sender, updates) = tokio::sync::mpsc::channel(1);
-    let (player, interval) = (Arc::clone(&pace), plan.interval);
+    let (shared, interval) = (Arc::clone(&pace), plan.interval);
     let thread = std::thread::spawn(move || {
         let tell = &mut |update| {
             let told = Told::Update(Box::new(update));
             sender.blocking_send(told).is_ok()
         };
-        let played = playing.play(&player, interval, tell);
+        let played = capture.play(&shared, interval, tell);
         let ended = match &played {
-            Ok(()) => "END OF THE CAPTURE".to_owned(),
+            Ok(()) => "END OF CAPTURE".to_owned(),
             Err(error) => sentence_of(error),
         };
         // Whoever watched may have left.

@@ -4,6 +4,7 @@
 //! that these make, a pure one, and draws itself. [`show`] brings it to a terminal.
 
 mod cell;
+mod cells;
 mod columns;
 mod draw;
 mod export;
@@ -14,6 +15,7 @@ mod keys;
 mod listing;
 mod look;
 mod mouse;
+mod panes;
 mod quantity;
 mod rate;
 mod screen;

@@ -133,6 +133,22 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["kernel", "geo", "output", "plan", "cli", "config"],
     },
     Layer {
+        module: "top",
+        may_import: &[
+            "observation",
+            "text",
+            "stop",
+            "names",
+            "geo::Place",
+            "geo::Scope",
+            "model",
+            "store",
+            "live",
+            "format",
+            "exit",
+        ],
+    },
+    Layer {
         module: "devices",
         may_import: &[
             "console", "stop", "capture", "kernel", "oui", "census", "plan", "exit",
@@ -151,6 +167,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "model",
             "store",
             "join",
+            "live",
             "format::grouped",
             "plan",
             "exit",

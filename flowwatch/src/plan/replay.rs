@@ -112,6 +112,18 @@ impl ReplayPlan {
     }
 }
 
+impl ReplayPlan {
+    /// Returns what is replayed, in a few words.
+    #[must_use]
+    pub fn source(&self) -> String {
+        let name = self.capture.file_name();
+        match name {
+            Some(name) if name != "-" => format!("capture {}", name.display()),
+            _ => "capture from standard input".to_owned(),
+        }
+    }
+}
+
 /// Returns the tags of both, those of the file first, but for the ones that the command line names
 /// anew.
 fn united(

@@ -1,28 +1,15 @@
-//! The columns of the destinations: what each shows, how it sorts, and which of them a width has room
-//! for.
+//! The columns of the destinations: how each sorts, and which of them a width has room for. What they
+//! show is `cells`'.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use jiff::Timestamp;
-
 use super::cell::Cut;
-use super::listing::{Grouping, Label, Line};
-use super::quantity::{AGE_WIDTH, OCTETS_WIDTH, age, octets, rate};
-use crate::format::grouped;
-use crate::geo::Scope;
-use crate::model::protocol_name;
+use super::listing::{Grouping, Line};
+use super::quantity::{AGE_WIDTH, OCTETS_WIDTH};
 use crate::names::NameSource;
-use crate::text::printable;
 
-/// What a remote on the internet is called that goes by no name.
-const NO_NAME: &str = "(no name seen)";
-/// What follows the source of a name that the device was not seen to ask DNS for.
-pub(super) const NOT_ASKED: &str = "!";
 /// Columns from which on octets are shown to the last one.
-const EXACT_WIDTH: u16 = 14;
-/// Columns from which on a country has its name beside its code.
-const COUNTRY_WIDTH: u16 = 12;
+pub(super) const EXACT_WIDTH: u16 = 14;
 /// Columns between two columns.
 const GAP: u16 = 1;
 /// From so many columns on, a name has more of them before another column comes.
@@ -48,6 +35,7 @@ pub(super) enum Column {
 }
 
 /// How a column looks.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     column: Column,
     pub(super) title: &'static str,
@@ -93,7 +81,7 @@ pub(super) const COLUMNS: &[Layout] = &[
         "where the name is from; with `!`, the device was not seen to ask DNS for it",
         left(Column::Via, "Via", 5, Cut::End),
     ),
-    told("the device", left(Column::Device, "Device", 8, Cut::End)),
+    told("the device", left(Column::Device, "Device", 8, Cut::Middle)),
     told(
         "the IP address",
         left(Column::Address, "Address", 15, Cut::Middle),
@@ -228,16 +216,6 @@ pub(super) fn shown(width: u16, grouping: Grouping, has_devices: bool) -> Vec<Sh
     shown
 }
 
-/// What cells are made for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CellContext {
-    /// The last update's time.
-    pub(super) at: Timestamp,
-    pub(super) grouping: Grouping,
-    /// Whether the address has a column of its own.
-    pub(super) has_addresses: bool,
-}
-
 impl Column {
     fn place(self) -> usize {
         let mut layouts = COLUMNS.iter();
@@ -265,10 +243,10 @@ impl Column {
     }
 
     /// Returns which of two lines comes first, ascending.
-    pub(super) fn compare(self, a: &Line<'_>, b: &Line<'_>) -> Ordering {
+    pub(super) fn compare(self, grouping: Grouping, a: &Line<'_>, b: &Line<'_>) -> Ordering {
         let (first, second) = (&a.flow.record, &b.flow.record);
         match self {
-            Self::Name => known(a.flow.name.as_deref()).cmp(&known(b.flow.name.as_deref())),
+            Self::Name => grouping.label(a.flow).cmp(&grouping.label(b.flow)),
             Self::Via => source(a).cmp(&source(b)),
             Self::Device => first.device.name.cmp(&second.device.name),
             Self::Address => first.remote_address.cmp(&second.remote_address),
@@ -294,32 +272,6 @@ impl Column {
             Self::Last => a.last_seen.cmp(&b.last_seen),
         }
     }
-
-    /// Returns what a line has in the column, safe to show.
-    pub(super) fn cell<'line>(
-        self,
-        line: &Line<'line>,
-        width: u16,
-        ctx: CellContext,
-    ) -> Cow<'line, str> {
-        let record = &line.flow.record;
-        match self {
-            Self::Name => label(line, ctx),
-            Self::Via => via(line),
-            Self::Device => printable(&record.device.name),
-            Self::Address => record.remote_address.to_string().into(),
-            Self::Country => country(line, width),
-            Self::Organization => organization(line),
-            Self::Port => port(line).into(),
-            Self::Flows => line.flows.to_string().into(),
-            Self::UpRate => rate(line.rate.up).into(),
-            Self::DownRate => rate(line.rate.down).into(),
-            Self::Up => exact_or_short(line.up, width).into(),
-            Self::Down => exact_or_short(line.down, width).into(),
-            Self::First => age(line.first_seen, ctx.at).into(),
-            Self::Last => age(line.last_seen, ctx.at).into(),
-        }
-    }
 }
 
 /// Puts what is not known behind all that is.
@@ -329,82 +281,6 @@ fn known<T>(value: Option<T>) -> (bool, Option<T>) {
 
 fn source(line: &Line<'_>) -> (bool, Option<&'static str>) {
     known(line.flow.record.naming.source().map(NameSource::name))
-}
-
-fn exact_or_short(number: u64, width: u16) -> String {
-    if width >= EXACT_WIDTH {
-        grouped(number)
-    } else {
-        octets(number)
-    }
-}
-
-/// Returns what a line goes by.
-fn label<'line>(line: &Line<'line>, ctx: CellContext) -> Cow<'line, str> {
-    let is_group = ctx.grouping != Grouping::Flows;
-    match ctx.grouping.label(line.flow) {
-        Label::Text(_) if ctx.grouping == Grouping::Countries => country(line, u16::MAX),
-        Label::Text(text) => printable(text),
-        Label::Of(Scope::Internet)
-            if !matches!(ctx.grouping, Grouping::Flows | Grouping::Names) =>
-        {
-            "(unknown)".into()
-        }
-        Label::Of(Scope::Internet) if is_group || ctx.has_addresses => NO_NAME.into(),
-        Label::Of(Scope::Internet) => {
-            format!("(no name) {}", line.flow.record.remote_address).into()
-        }
-        Label::Of(scope) if is_group || ctx.has_addresses => format!("({scope})").into(),
-        Label::Of(_) => line.flow.record.remote_address.to_string().into(),
-    }
-}
-
-/// Returns where a name is from, and whether nobody was asked for it although it has addresses.
-fn via(line: &Line<'_>) -> Cow<'static, str> {
-    let naming = &line.flow.record.naming;
-    match naming.source() {
-        None => "".into(),
-        Some(source) if source.is_own() && naming.is_asked() == Some(false) => {
-            format!("{}{NOT_ASKED}", source.name()).into()
-        }
-        Some(source) => source.name().into(),
-    }
-}
-
-fn country<'line>(line: &Line<'line>, width: u16) -> Cow<'line, str> {
-    let record = &line.flow.record;
-    let place = &record.place;
-    match (place.country_name.as_deref(), place.country.as_deref()) {
-        (Some(name), Some(code)) if width >= COUNTRY_WIDTH => {
-            printable(&format!("{name} ({code})")).into_owned().into()
-        }
-        (_, Some(code)) => printable(code),
-        _ if record.scope != Scope::Internet && width >= COUNTRY_WIDTH => {
-            record.scope.name().into()
-        }
-        _ => "-".into(),
-    }
-}
-
-/// Returns the organization, or the autonomous system's number.
-fn organization<'line>(line: &Line<'line>) -> Cow<'line, str> {
-    let record = &line.flow.record;
-    match (record.place.organization.as_deref(), record.place.asn) {
-        (Some(organization), _) if !organization.is_empty() => printable(organization),
-        (_, Some(asn)) => format!("AS{asn}").into(),
-        _ if record.scope != Scope::Internet => record.scope.name().into(),
-        _ => "-".into(),
-    }
-}
-
-/// Returns protocol and port, such as `tcp/443`, or the protocol alone.
-pub(super) fn port(line: &Line<'_>) -> String {
-    let record = &line.flow.record;
-    let protocol = protocol_name(record.protocol);
-    match record.remote_port {
-        0 => protocol.into_owned(),
-        port => format!("{protocol}/{port}"),
-    }
 }
 
 /// How the lines are sorted.
@@ -423,10 +299,19 @@ impl Sorting {
         }
     }
 
+    /// Returns how lines are sorted that are grouped so: by a column that groups have none of, not.
+    pub(super) fn of(self, grouping: Grouping) -> Self {
+        if grouping == Grouping::Flows || OF_GROUPS.contains(&self.column) {
+            self
+        } else {
+            Self::by(Column::UpRate)
+        }
+    }
+
     /// Returns which of two lines comes first. Lines that are equal in the column go by their octets,
     /// then by their number, so that nothing jumps.
-    pub(super) fn order(self, a: &Line<'_>, b: &Line<'_>) -> Ordering {
-        let order = self.column.compare(a, b);
+    pub(super) fn order(self, grouping: Grouping, a: &Line<'_>, b: &Line<'_>) -> Ordering {
+        let order = self.column.compare(grouping, a, b);
         let order = if self.descends {
             order.reverse()
         } else {
@@ -441,6 +326,7 @@ impl Sorting {
 #[cfg(test)]
 mod tests {
     use super::super::cell;
+    use super::super::cells::CellContext;
     use super::super::fixtures::{after, camera_flows, flow_of};
     use super::*;
 
@@ -510,7 +396,7 @@ mod tests {
         let flows: Vec<_> = flows.iter().map(flow_of).collect();
         let sorted = |column: Column| {
             let mut lines: Vec<_> = flows.iter().map(Line::of_test).collect();
-            lines.sort_by(|a, b| column.compare(a, b));
+            lines.sort_by(|a, b| column.compare(Grouping::Flows, a, b));
             let last = |line: &Line<'_>| line.flow.record.remote_address.to_string();
             lines.iter().map(last).collect::<Vec<_>>().join(" ")
         };

@@ -17,7 +17,8 @@ use ratatui::layout::Rect;
 
 use self::canvas::Canvas;
 use super::look::Role;
-use super::screen::{Overlay, Screen};
+use super::panes::Overlay;
+use super::screen::Screen;
 
 /// The least window: columns and rows.
 pub(super) const LEAST: (u16, u16) = (80, 24);

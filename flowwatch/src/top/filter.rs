@@ -146,7 +146,7 @@ impl Filter {
     }
 
     /// Returns whether all is shown.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
 

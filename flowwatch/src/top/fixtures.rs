@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::flow::Flow;
 use super::world::World;
+use crate::format::sample;
 use crate::geo::{Place, Scope};
 use crate::live::{Changed, FlowNumber, Update};
 use crate::model::{Device, FlowRecord};
@@ -178,26 +179,139 @@ pub(super) fn update(seconds: i64, told: Vec<(FlowNumber, FlowRecord)>) -> Updat
     }
 }
 
-/// An update of a world whose flows' counts are now these.
-pub(super) fn changes(
-    seconds: i64,
-    flows: &mut [(FlowNumber, FlowRecord)],
-    added: &[(u64, u64)],
-) -> Update {
-    let mut changed = Vec::new();
-    for ((number, flow), (up, down)) in flows.iter_mut().zip(added) {
-        flow.up += octets(*up);
-        flow.down += octets(*down);
-        flow.last_seen = after(seconds);
-        changed.push(Changed {
-            flow: *number,
-            up: flow.up,
-            down: flow.down,
-            last_seen: flow.last_seen,
-        });
+/// A home with three devices, second by second.
+pub(super) struct Home {
+    flows: Vec<(FlowNumber, FlowRecord)>,
+    /// Octets a second of each flow, up and down.
+    rates: Vec<(u64, u64)>,
+    devices: Vec<Device>,
+    second: i64,
+}
+
+/// When the home's last destination is first seen.
+const LATE: i64 = 59;
+
+impl Home {
+    /// Octets that all devices send in a second, once all destinations are there.
+    pub(super) const RATE_UP: u64 = 12_000 + 300 + 48 + 60 + 900 + 2_000 + 25 + 400;
+
+    pub(super) fn new() -> Self {
+        let plug = device("plug=50:c7:bf:00:00:02");
+        let phone = device("Großmutters Telefon=2a:00:00:00:00:03");
+        let mut flows = camera_flows();
+        flows[1].naming.candidates[0] = chained("us-master.iotcplatform.com");
+        let mut moved = flows[1].clone();
+        moved.remote_address = "198.16.70.58".parse().unwrap();
+        moved.place = place("BA", "Bosnia & Herzegovina", 30_058, "FDCservers.net");
+        flows.push(moved);
+        let mut cloud = record(
+            Some(("devs.tplinkcloud.com", NameSource::Sni)),
+            "2a05:d018:1234:5678:9abc:def0:1234:5678",
+            place("IE", "Ireland", 16_509, "Amazon.com, Inc."),
+            (6, 443),
+        );
+        cloud.naming.candidates[0].asked = Some(false);
+        cloud.device = plug;
+        flows.push(cloud);
+        let mut wide = record(
+            Some(("影像.杭州.example", NameSource::Quic)),
+            "47.96.0.1",
+            place("CN", "China", 37_963, "杭州阿里巴巴广告有限公司"),
+            (17, 443),
+        );
+        wide.device = phone;
+        flows.push(wide);
+        let devices = [0, 5, 6].map(|at: usize| flows[at].device.clone()).to_vec();
+        let rates = [12_000, 300, 48, 60, 900, 2_000, 25];
+        Self {
+            flows: (0..).zip(flows).collect(),
+            rates: rates.iter().map(|up| (*up, up / 4)).collect(),
+            devices,
+            second: 0,
+        }
     }
-    let mut update = update(seconds, flows.to_vec());
-    update.told.clear();
-    update.changed = changed;
+
+    /// Returns the next updates, a second each; the first of all tells everything.
+    pub(super) fn updates(&mut self, count: usize) -> impl Iterator<Item = Update> + '_ {
+        (0..count).map(|_| self.next())
+    }
+
+    fn next(&mut self) -> Update {
+        let second = self.second;
+        self.second += 1;
+        let mut told = if second == 0 {
+            self.flows.clone()
+        } else {
+            self.pass(second)
+        };
+        if second == LATE {
+            told.push(self.arrive());
+        }
+        let flows: Vec<_> = self.flows.iter().map(|(_, flow)| flow.clone()).collect();
+        Update {
+            devices: self.devices.iter().map(|it| summary(it, &flows)).collect(),
+            changed: if second == 0 {
+                Vec::new()
+            } else {
+                let changed = self.flows.iter().map(changed_of);
+                changed.collect()
+            },
+            ..update(second, told)
+        }
+    }
+
+    /// Lets a second pass; no flow is told anew.
+    fn pass(&mut self, second: i64) -> Vec<(FlowNumber, FlowRecord)> {
+        for ((_, flow), (up, down)) in self.flows.iter_mut().zip(&self.rates) {
+            flow.up += octets(*up);
+            flow.down += octets(*down);
+            flow.last_seen = after(second);
+        }
+        Vec::new()
+    }
+
+    fn arrive(&mut self) -> (FlowNumber, FlowRecord) {
+        let mut late = record(
+            Some(("late.example", NameSource::Dns)),
+            "203.0.114.9",
+            place("DE", "Germany", 3_320, "Deutsche Telekom AG"),
+            (6, 8_883),
+        );
+        late.first_seen = after(LATE);
+        late.last_seen = late.first_seen;
+        let told = (self.flows.len() as FlowNumber, late);
+        self.flows.push(told.clone());
+        self.rates.push((400, 100));
+        told
+    }
+}
+
+fn changed_of((number, flow): &(FlowNumber, FlowRecord)) -> Changed {
+    Changed {
+        flow: *number,
+        up: flow.up,
+        down: flow.down,
+        last_seen: flow.last_seen,
+    }
+}
+
+/// A name that is an alias.
+fn chained(name: &str) -> Candidate {
+    let mut candidate = candidate(name, NameSource::Dns, Some(true));
+    let binding = Arc::make_mut(&mut candidate.binding);
+    binding.chain = ["lb.iotcplatform.example".into(), "node-7.example".into()].into();
+    candidate
+}
+
+/// Two flows in whose texts strangers try to be something else.
+pub(super) fn adversarial() -> Update {
+    let malice = sample::adversarial();
+    let mut long = camera_flows().remove(0);
+    let name = format!("{}.example", "e\u{301}".repeat(200));
+    long.naming.candidates[0] = candidate(&name, NameSource::Http, Some(false));
+    long.place.organization = Some(sample::EVIL_ORGANIZATION.into());
+    long.place.country = Some("\u{202e}X".into());
+    let mut update = update(0, vec![(0, malice.flows[0].clone()), (1, long)]);
+    update.meta.interfaces[0].interface = "br\u{1b}[2J".to_owned();
     update
 }

@@ -88,12 +88,15 @@ fn search_of(record: &FlowRecord) -> Arc<str> {
         text += part;
     }
     let protocol = protocol_name(record.protocol);
-    text += &format!(
-        "\n{}\n{}\n{protocol}/{}\n{}",
-        record.device.name,
-        record.remote_address,
-        record.remote_port,
-        record.scope.name()
-    );
+    let rest = [
+        record.device.name.to_string(),
+        record.remote_address.to_string(),
+        format!("{protocol}/{}", record.remote_port),
+        record.scope.name().to_owned(),
+    ];
+    for part in rest {
+        text.push('\n');
+        text += &part;
+    }
     text.to_lowercase().into()
 }

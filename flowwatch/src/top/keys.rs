@@ -148,7 +148,7 @@ pub(super) const KEYS: &[KeyEntry] = &[
     ),
     key(
         "Space, p",
-        "pause and go on; counting goes on, playing a capture does not",
+        "pause and go on; a capture stands still meanwhile",
         Action::Pause,
         &[letter(' '), letter('p')],
     ),

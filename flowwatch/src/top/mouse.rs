@@ -3,7 +3,8 @@
 use ratatui::crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::{Position, Rect};
 
-use super::screen::{Overlay, Pane, Screen};
+use super::panes::{Overlay, Pane};
+use super::screen::Screen;
 
 /// Lines that the wheel moves at a time.
 const WHEEL: usize = 3;

@@ -62,7 +62,7 @@ pub async fn show(mut updates: Receiver<Told>, options: Options) -> anyhow::Resu
     let mut suspend = signal(SignalKind::from_raw(libc::SIGTSTP)).context("listen for SIGTSTP")?;
     let mut resume = signal(SignalKind::from_raw(libc::SIGCONT)).context("listen for SIGCONT")?;
     let pace = options.pace;
-    let speed = pace.as_ref().map(|pace| pace.to_string());
+    let speed = pace.as_ref().map(ToString::to_string);
     let mut screen = Screen::new(
         options.source,
         speed,

@@ -51,11 +51,13 @@ impl<'a> Canvas<'a> {
         self.styled((x + room - columns, y), room, (text, Cut::End), style);
     }
 
-    /// Writes the texts one after the other, as many as there is room for, whole.
+    /// Writes the texts one after the other, as many as there is room for, whole; where there are
+    /// more, a mark says so.
     pub(super) fn parts(&mut self, (x, y): (u16, u16), room: u16, parts: &[(String, Role)]) {
         let separator = self.look.glyphs.separator;
         let mut taken = 0;
-        for (text, role) in parts {
+        let last = parts.len().saturating_sub(1);
+        for (at, (text, role)) in parts.iter().enumerate() {
             let gap = if taken > 0 {
                 width(separator) as u16
             } else {
@@ -63,7 +65,15 @@ impl<'a> Canvas<'a> {
             };
             let columns = width(text) as u16;
             // The first is shown in any case, cut.
-            if taken > 0 && taken + gap + columns > room {
+            let marked = if at < last { 2 } else { 0 };
+            if taken > 0 && taken + gap + columns + marked > room {
+                let mark = self.look.glyphs.cut;
+                self.text(
+                    (x + taken + 1, y),
+                    room.saturating_sub(taken + 1),
+                    mark,
+                    Role::Quiet,
+                );
                 break;
             }
             if gap > 0 {

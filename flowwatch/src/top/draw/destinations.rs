@@ -3,11 +3,14 @@
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::super::columns::{self, CellContext, Column, Shown, Sorting};
+use super::super::cell::Cut;
+use super::super::cells::CellContext;
+use super::super::columns::{self, Column, Shown, Sorting};
 use super::super::listing::{self, Grouping, Label, Line, Query, in_sight, position_of};
 use super::super::look::Role;
-use super::super::screen::{Chosen, Cursor, ListPane, Overlay, Pane, Screen};
-use super::super::world::World;
+use super::super::panes::{Chosen, ListPane, Pane};
+use super::super::screen::Screen;
+use super::super::world::{Slot, World};
 use super::canvas::Canvas;
 use super::devices::first_in_sight;
 use crate::format::grouped;
@@ -25,101 +28,56 @@ pub(super) fn draw(screen: &mut Screen, canvas: &mut Canvas<'_>, area: Rect) {
         width: area.width - MARKS - 1,
         height: area.height - 2,
     };
-    let Screen {
-        world,
-        frozen,
-        list,
-        drawn,
-        devices,
-        focus,
-        overlay,
-        ..
-    } = screen;
-    let shown: &World = frozen.as_deref().unwrap_or(world);
+    let shown: &World = screen.frozen.as_deref().unwrap_or(&screen.world);
+    let device = screen.devices.selected;
+    let (seen, count) = arrange(shown, &mut screen.list, device, rows.height);
+    let has_devices = device.is_none() && shown.listed.len() > 1;
+    let list = &screen.list;
+    screen.drawn.columns = columns::shown(rows.width, list.grouping, has_devices);
+    (screen.drawn.count, screen.drawn.lines) = (count, rows);
+    let selected = list.cursor.position - list.cursor.first;
+    let number = seen.get(selected).map(|line| line.number);
+    draw_titles(screen, canvas, (area, rows));
+    draw_lines(screen, canvas, rows, (&seen, selected));
+    if let Some(number) = number.filter(|_| screen.list.grouping == Grouping::Flows) {
+        let shown = screen.frozen.as_deref_mut().unwrap_or(&mut screen.world);
+        shown.track(number);
+    }
+}
+
+/// Returns the lines in sight in their order, and how many there are in all.
+fn arrange<'world>(
+    world: &'world World,
+    list: &mut ListPane,
+    device: Option<Slot>,
+    height: u16,
+) -> (Vec<Line<'world>>, usize) {
     let query = Query {
-        device: devices.selected,
+        device,
         filter: &list.filter,
         grouping: list.grouping,
     };
-    let mut lines = listing::lines(shown, query);
-    drawn.count = lines.len();
-    drawn.lines = rows;
-    let has_devices = devices.selected.is_none() && shown.listed.len() > 1;
-    drawn.columns = columns::shown(rows.width, list.grouping, has_devices);
-    let sorting = list.sorting;
-    let is_held = matches!(overlay, Overlay::Details(_));
-    settle(
-        &mut list.cursor,
-        &lines,
-        (list.grouping, sorting),
-        rows.height,
-        is_held,
-    );
-    let order = |a: &Line<'_>, b: &Line<'_>| sorting.order(a, b);
-    let seen = in_sight(&mut lines, list.cursor.first, rows.height.into(), &order);
-    let at = list.cursor.position - list.cursor.first;
-    list.cursor.chosen = seen.get(at).map(|line| chosen(line, list.grouping));
-    title(
-        canvas,
-        area,
-        &title_of(shown, list, (*focus, drawn.count, devices.selected)),
-    );
-    titles(canvas, rows, &drawn.columns, (list.grouping, sorting));
-    let Some(now) = shown.at() else {
-        nothing(canvas, rows, "No data yet.");
-        return;
-    };
-    if seen.is_empty() {
-        nothing(canvas, rows, &empty(list));
-    }
-    let has_addresses = drawn.columns.iter().any(|it| it.column == Column::Address);
-    let ctx = CellContext {
-        at: now,
-        grouping: list.grouping,
-        has_addresses,
-    };
-    for (y, (place, line)) in (rows.y..rows.bottom()).zip(seen.iter().enumerate()) {
-        draw_line(
-            canvas,
-            Rect {
-                y,
-                height: 1,
-                ..rows
-            },
-            &drawn.columns,
-            (line, ctx),
-        );
-        if place == at {
-            let row = Rect {
-                y,
-                height: 1,
-                ..area
-            };
-            canvas.shade(row, Role::Selected);
-        }
-    }
-    let number = seen.get(at).map(|line| line.number);
-    if let Some(number) = number.filter(|_| list.grouping == Grouping::Flows) {
-        let shown = frozen.as_deref_mut().unwrap_or(world);
-        shown.track(number);
-    }
+    let mut lines = listing::lines(world, query);
+    settle(list, &lines, height);
+    let (sorting, grouping) = (list.sorting.of(list.grouping), list.grouping);
+    let order = |a: &Line<'_>, b: &Line<'_>| sorting.order(grouping, a, b);
+    let cursor = &mut list.cursor;
+    let seen = in_sight(&mut lines, cursor.first, height.into(), &order).to_vec();
+    let selected = seen.get(cursor.position - cursor.first);
+    cursor.chosen = selected.map(|line| chosen(line, grouping));
+    (seen, lines.len())
 }
 
 /// Finds where the selected line is now, and which lines are in sight.
 ///
 /// The first line is a place, whatever stands there; further down, what was selected stays so.
-fn settle(
-    cursor: &mut Cursor,
-    lines: &[Line<'_>],
-    (grouping, sorting): (Grouping, Sorting),
-    height: u16,
-    is_held: bool,
-) {
-    let chosen = cursor.chosen.as_ref();
-    let chosen = chosen.filter(|_| cursor.position > 0 || is_held);
+fn settle(list: &mut ListPane, lines: &[Line<'_>], height: u16) {
+    let (sorting, grouping) = (list.sorting.of(list.grouping), list.grouping);
+    let cursor = &mut list.cursor;
+    let chosen = cursor.chosen.as_ref().filter(|_| cursor.position > 0);
     let line = chosen.and_then(|it| lines.iter().find(|line| it.is(line, grouping)));
     if let Some(line) = line {
-        cursor.position = position_of(lines, line, &|a, b| sorting.order(a, b));
+        cursor.position = position_of(lines, line, &|a, b| sorting.order(grouping, a, b));
     }
     cursor.position = cursor.position.min(lines.len().saturating_sub(1));
     cursor.first = first_in_sight(cursor.first, cursor.position, height.into());
@@ -142,30 +100,71 @@ fn chosen(line: &Line<'_>, grouping: Grouping) -> Chosen {
     }
 }
 
-fn title_of(
-    world: &World,
-    list: &ListPane,
-    (focus, count, device): (Pane, usize, Option<u32>),
-) -> Vec<(String, Role)> {
-    let role = match focus {
+/// Draws the titles of the pane and of its columns.
+fn draw_titles(screen: &Screen, canvas: &mut Canvas<'_>, (area, rows): (Rect, Rect)) {
+    let list = &screen.list;
+    let role = match screen.focus {
         Pane::Devices => Role::Title,
         Pane::Destinations => Role::Focused,
     };
-    let (words, _) = list.grouping.words();
-    let device = device.and_then(|slot| world.devices.get(slot as usize)?.summary.as_ref());
+    let device = screen.devices.selected;
+    let device = device.and_then(|slot| screen.shown().devices.get(slot as usize));
+    let device = device.and_then(|it| it.summary.as_ref());
     let of = device.map(|it| format!(" of {}", printable(&it.device)));
+    let (words, _) = list.grouping.words();
     let mut parts = vec![(format!("{words}{}", of.unwrap_or_default()), role)];
-    let shown = grouped(count as u64);
+    let shown = grouped(screen.drawn.count as u64);
     if list.filter.is_empty() {
         parts.push((shown, Role::Plain));
     } else {
         parts.push((format!("{shown} by filter: {}", list.typed), Role::Nameless));
     }
-    parts
+    let sorting = list.sorting.of(list.grouping);
+    let columns = &screen.drawn.columns;
+    if columns.iter().all(|it| it.column != sorting.column) {
+        let title = sorting.column.layout().title;
+        parts.push((format!("sorted by {title}"), Role::Quiet));
+    }
+    canvas.title(area, &parts);
+    titles(canvas, rows, columns, (list.grouping, sorting));
 }
 
-fn title(canvas: &mut Canvas<'_>, area: Rect, parts: &[(String, Role)]) {
-    canvas.title(area, parts);
+/// Draws the lines in sight, or why there is none.
+fn draw_lines(
+    screen: &Screen,
+    canvas: &mut Canvas<'_>,
+    rows: Rect,
+    (seen, selected): (&[Line<'_>], usize),
+) {
+    let Some(at) = screen.at() else {
+        nothing(canvas, rows, "No data yet.");
+        return;
+    };
+    if seen.is_empty() {
+        nothing(canvas, rows, empty(&screen.list));
+    }
+    let columns = &screen.drawn.columns;
+    let ctx = CellContext {
+        at,
+        grouping: screen.list.grouping,
+        has_addresses: columns.iter().any(|it| it.column == Column::Address),
+    };
+    for (y, (place, line)) in (rows.y..rows.bottom()).zip(seen.iter().enumerate()) {
+        let row = Rect {
+            y,
+            height: 1,
+            ..rows
+        };
+        draw_line(canvas, row, columns, (line, ctx));
+        if place == selected {
+            let row = Rect {
+                x: rows.x - MARKS,
+                width: rows.width + MARKS + 1,
+                ..row
+            };
+            canvas.shade(row, Role::Selected);
+        }
+    }
 }
 
 fn titles(
@@ -235,20 +234,15 @@ fn role_of(column: Column, line: &Line<'_>, ctx: CellContext) -> Role {
     }
 }
 
-fn empty(list: &ListPane) -> String {
+const fn empty(list: &ListPane) -> &'static str {
     if list.filter.is_empty() {
-        "No destination yet.".to_owned()
+        "No destination yet."
     } else {
-        "No destination that the filter lets through; Esc drops it.".to_owned()
+        "No destination that the filter lets through; Esc drops it."
     }
 }
 
 fn nothing(canvas: &mut Canvas<'_>, rows: Rect, text: &str) {
     let style = canvas.style(Role::Quiet).add_modifier(Modifier::ITALIC);
-    canvas.styled(
-        (rows.x, rows.y),
-        rows.width,
-        (text, super::super::cell::Cut::End),
-        style,
-    );
+    canvas.styled((rows.x, rows.y), rows.width, (text, Cut::End), style);
 }

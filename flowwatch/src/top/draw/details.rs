@@ -160,6 +160,7 @@ fn organization(record: &FlowRecord) -> String {
         .map(|it| printable(it).into_owned());
     match (name, number) {
         (Some(name), Some(number)) => format!("{name} ({number})"),
+        (None, None) if record.scope != Scope::Internet => record.scope.name().to_owned(),
         (name, number) => name.or(number).unwrap_or_else(|| "unknown".to_owned()),
     }
 }
@@ -199,7 +200,7 @@ fn name(candidate: &Candidate, glyphs: Glyphs) -> Vec<Line> {
     if !binding.chain.is_empty() {
         let chain: Vec<_> = binding.chain.iter().map(|it| printable(it)).collect();
         let chain = chain.join(glyphs.arrow);
-        lines.push(Line::text("", format!("alias of{}{chain}", glyphs.arrow)));
+        lines.push(Line::text("", format!("alias of {chain}")));
     }
     lines
 }

@@ -4,9 +4,10 @@ use ratatui::layout::Rect;
 
 use super::super::cell::Cut;
 use super::super::look::Role;
+use super::super::panes::Pane;
 use super::super::quantity::{OCTETS_WIDTH, octets, rate};
 use super::super::rate::{History, Rate};
-use super::super::screen::{Pane, Screen};
+use super::super::screen::Screen;
 use super::canvas::Canvas;
 use crate::store::DeviceSummary;
 use crate::text::printable;

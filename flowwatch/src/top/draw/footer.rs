@@ -4,7 +4,8 @@ use ratatui::layout::{Position, Rect};
 
 use super::super::input::Input;
 use super::super::look::Role;
-use super::super::screen::{Overlay, Screen};
+use super::super::panes::Overlay;
+use super::super::screen::Screen;
 use super::canvas::Canvas;
 use crate::text::printable;
 

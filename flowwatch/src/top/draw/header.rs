@@ -91,10 +91,15 @@ fn missed(world: &World) -> Vec<(String, Role)> {
     let losses = losses(&meta.losses, meta);
     if losses.is_empty() {
         parts.push(("no losses".to_owned(), Role::Good));
-    } else {
-        parts.push(("LOSSES".to_owned(), Role::Bad));
-        parts.extend(losses.into_iter().map(|text| (text, Role::Bad)));
+        return parts;
     }
+    // What is wrong comes first: the rest may find no room.
+    let lost = losses.into_iter().enumerate().map(|(at, text)| {
+        let before = if at == 0 { "LOST: " } else { "" };
+        (format!("{before}{text}"), Role::Bad)
+    });
+    let place = usize::from(parts.iter().any(|(_, role)| *role == Role::Bad));
+    parts.splice(place..place, lost);
     parts
 }
 
@@ -104,7 +109,7 @@ fn conservation(world: &World) -> Vec<(String, Role)> {
     let broken: Vec<_> = devices.iter().filter(|it| !it.conserved).collect();
     if !broken.is_empty() {
         let names: Vec<_> = broken.iter().map(|it| printable(&it.device)).collect();
-        let text = format!("NOT every frame is accounted for: {}", names.join(", "));
+        let text = format!("NOT all frames are accounted for: {}", names.join(", "));
         return vec![(text, Role::Bad)];
     }
     let both = devices.iter().flat_map(|it| [&it.up, &it.down]);
@@ -131,8 +136,8 @@ fn losses(losses: &Losses, meta: &Meta) -> Vec<String> {
     let cut = capture.map_or(0, |capture| capture.packets_cut);
     let all = [
         (losses.prefix_frames, "frames not counted"),
-        (losses.flow_table_packets, "packets in no flow (kernel)"),
-        (losses.window_packets, "packets in no flow (window)"),
+        (losses.flow_table_packets, "packets without flow (kernel)"),
+        (losses.window_packets, "packets without flow (window)"),
         (losses.samples_dropped, "samples"),
         (losses.names_turned_away, "names"),
         (losses.places_unreadable, "places"),

@@ -38,6 +38,9 @@ pub(super) fn wrapped(text: &str, columns: usize) -> Vec<&str> {
         let (line, next) = rest.split_at(blank.unwrap_or(end.max(first)));
         lines.push(line);
         rest = next.trim_start();
+        if rest.is_empty() {
+            return lines;
+        }
     }
 }
 
