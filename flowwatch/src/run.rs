@@ -195,11 +195,12 @@ impl Session {
                     };
                     known.record_when_due(counting)?;
                     let mut counted = served::Counted {
-                        attachments: &self.attached.attachments,
+                        interfaces: self.following.interfaces(),
                         names: &mut self.names,
                         databases: &self.databases,
                         span: (self.started_at, figures.at),
                         samples_dropped: figures.samples_dropped,
+                        clock_step_seconds: self.clock_step.map(|step| step.as_secs()),
                     };
                     self.served.tell(counting, &mut counted);
                 }

@@ -2,22 +2,22 @@
 
 use jiff::Timestamp;
 
-use super::described;
 use super::drainer::Counting;
 use crate::geo::Databases;
-use crate::kernel::attach::Attachment;
 use crate::live::{Audience, Followed, Server, SocketOptions};
 use crate::names::NameTable;
-use crate::store::Meta;
+use crate::store::{AttachedInterface, Meta};
 
 /// What is told with the counts.
 pub(super) struct Counted<'a> {
-    pub(super) attachments: &'a [Attachment],
+    pub(super) interfaces: &'a [AttachedInterface],
     pub(super) names: &'a mut NameTable,
     pub(super) databases: &'a Databases,
     /// The counting's start, and the time of the last drain.
     pub(super) span: (Timestamp, Timestamp),
     pub(super) samples_dropped: u64,
+    /// By how many seconds the clock was set since the start; nothing where it just went on.
+    pub(super) clock_step_seconds: Option<i64>,
 }
 
 /// Those who watch, and the socket at which they come, where there is one.
@@ -62,9 +62,10 @@ impl Served {
             databases: counted.databases,
         };
         let meta = || {
-            let interfaces = counted.attachments.iter().map(described).collect();
+            let interfaces = counted.interfaces.to_vec();
             let mut meta = Meta::new(counted.span, epochs, interfaces, counted.samples_dropped);
             meta.losses.prefix_frames = prefix_frames;
+            meta.clock_step_seconds = counted.clock_step_seconds;
             meta
         };
         self.audience.tell(followed, meta);

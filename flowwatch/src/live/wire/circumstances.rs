@@ -37,6 +37,7 @@ pub(super) struct Circumstances {
     started_at: Time,
     ended_at: Time,
     epochs: u64,
+    clock_step_seconds: Option<i64>,
     interfaces: Vec<WireInterface>,
     databases: Vec<(String, String, Option<Time>)>,
     losses: Losses,
@@ -119,6 +120,7 @@ impl Circumstances {
             started_at: meta.started_at.into(),
             ended_at: meta.ended_at.into(),
             epochs: meta.epochs,
+            clock_step_seconds: meta.clock_step_seconds,
             interfaces: interfaces.collect(),
             databases: databases.collect(),
             losses: meta.losses,
@@ -147,6 +149,7 @@ impl Circumstances {
             databases: databases.collect::<Result<_, _>>()?,
             losses: self.losses,
             names: self.names,
+            clock_step_seconds: self.clock_step_seconds,
             ..Meta::new(span, self.epochs, interfaces, 0)
         };
         Ok(Update {
