@@ -8,7 +8,7 @@ use std::{collections::HashMap, net::IpAddr};
 use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params, types::ToSqlOutput};
 
-use super::{batch::BatchFlow, naming::NEVER_SAID};
+use super::{batch::BatchFlow, naming::NEVER_SAID, schema::destination_number};
 use crate::{
     geo::Place,
     model::Device,
@@ -267,7 +267,7 @@ fn made(
             counts.last_seen.as_microsecond(),
         ])?;
     Ok(Destination {
-        id: u32::try_from(id).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, id))?,
+        id: destination_number(id).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, id))?,
         place,
         naming: Naming::default(),
     })

@@ -55,9 +55,10 @@ impl<'a> Destinations<'a> {
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let Range { start, end } = piece.buckets;
-        let mut rows = statement.query(params![flow_key(start, 0), flow_key(end, 0)])?;
+        let mut rows =
+            statement.query(params![flow_key(step, start, 0), flow_key(step, end, 0)])?;
         while let Some(row) = rows.next()? {
-            let (bucket, destination) = parts_of_key(row.get(0)?);
+            let (bucket, destination) = parts_of_key(step, row.get(0)?);
             let sums = Sums {
                 traffic: traffic(row, 1)?,
                 since: step.start_of(bucket),

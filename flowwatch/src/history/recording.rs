@@ -98,7 +98,7 @@ fn write_flows(
         let mut statement = connection.prepare_cached(&sql)?;
         for (destination, traffic) in &rows {
             statement.execute(params![
-                flow_key(bucket, *destination),
+                flow_key(step, bucket, *destination),
                 number(traffic.up.packets),
                 number(traffic.up.octets),
                 number(traffic.down.packets),

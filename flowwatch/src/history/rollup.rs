@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{Step, cover::Holdings};
+use super::{Step, cover::Holdings, schema::flow_key};
 
 /// For how long each step's rows are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +163,11 @@ fn sum(
     let parts = longer.seconds() / from.seconds();
     let (first, last) = (bucket * parts, (bucket + 1) * parts);
     let target = longer.bucket_within(bucket, to);
+    let keys = [
+        flow_key(to, target, 0),
+        flow_key(from, first, 0),
+        flow_key(from, last, 0),
+    ];
     let (from, to) = (from.name(), to.name());
     let summed = |columns: &str| {
         let columns = columns.split(", ").map(|column| format!("sum({column})"));
@@ -171,13 +176,13 @@ fn sum(
     connection
         .prepare_cached(&format!(
             "INSERT INTO {to} (key, {COUNTS})
-             SELECT (?1 << 32) | (key & 0xffffffff) AS summed, {} FROM {from}
-             WHERE key >= ?2 << 32 AND key < ?3 << 32 GROUP BY summed ORDER BY summed
+             SELECT ?1 | destination AS summed, {} FROM {from}
+             WHERE key >= ?2 AND key < ?3 GROUP BY summed ORDER BY summed
              ON CONFLICT DO UPDATE SET {}",
             summed(COUNTS),
             added(COUNTS)
         ))?
-        .execute([target, first, last])?;
+        .execute(keys)?;
     for (table, keys, counts) in TABLES {
         connection
             .prepare_cached(&format!(
@@ -231,7 +236,8 @@ pub(super) fn retire(
 
 fn remove(connection: &Connection, step: Step, before: i64) -> rusqlite::Result<()> {
     let name = step.name();
-    connection.execute(&format!("DELETE FROM {name} WHERE key < ? << 32"), [before])?;
+    let sql = format!("DELETE FROM {name} WHERE key < ?");
+    connection.execute(&sql, [flow_key(step, before, 0)])?;
     for (table, ..) in TABLES {
         let sql = format!("DELETE FROM {table}_{name} WHERE bucket < ?");
         connection.execute(&sql, [before])?;

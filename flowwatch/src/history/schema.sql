@@ -67,13 +67,13 @@ CREATE TABLE naming (
 
 -- What passed, by destination and minute, hour and day of UTC.
 CREATE TABLE minute (
-    key INTEGER PRIMARY KEY,                -- minutes since 1970 << 32 | destination
+    key INTEGER PRIMARY KEY,                -- minutes since 2025 << 30 | destination
     up_packets INTEGER NOT NULL,
     up_octets INTEGER NOT NULL,
     down_packets INTEGER NOT NULL,
     down_octets INTEGER NOT NULL,
-    starts_at INTEGER AS ((key >> 32) * 60),-- seconds since 1970
-    destination INTEGER AS (key & 0xffffffff)
+    starts_at INTEGER AS ((key >> 30) * 60 + 1735689600), -- seconds since 1970
+    destination INTEGER AS (key & 0x3fffffff)
 );
 CREATE TABLE hour (
     key INTEGER PRIMARY KEY,
@@ -81,8 +81,8 @@ CREATE TABLE hour (
     up_octets INTEGER NOT NULL,
     down_packets INTEGER NOT NULL,
     down_octets INTEGER NOT NULL,
-    starts_at INTEGER AS ((key >> 32) * 3600),
-    destination INTEGER AS (key & 0xffffffff)
+    starts_at INTEGER AS ((key >> 30) * 3600 + 1735689600),
+    destination INTEGER AS (key & 0x3fffffff)
 );
 CREATE TABLE day (
     key INTEGER PRIMARY KEY,
@@ -90,8 +90,8 @@ CREATE TABLE day (
     up_octets INTEGER NOT NULL,
     down_packets INTEGER NOT NULL,
     down_octets INTEGER NOT NULL,
-    starts_at INTEGER AS ((key >> 32) * 86400),
-    destination INTEGER AS (key & 0xffffffff)
+    starts_at INTEGER AS ((key >> 30) * 86400 + 1735689600),
+    destination INTEGER AS (key & 0x3fffffff)
 );
 
 -- Hours whose minutes, and days whose hours, are still to be summed.

@@ -29,6 +29,7 @@ struct Bench {
     folder: tempfile::TempDir,
     names: NameTable,
     databases: Databases,
+    devices: [crate::model::Device; 1],
 }
 
 impl Bench {
@@ -37,6 +38,7 @@ impl Bench {
             folder: tempfile::tempdir().unwrap(),
             names: NameTable::default(),
             databases: Databases::open(&[], false).unwrap(),
+            devices: [camera()],
         }
     }
 
@@ -53,9 +55,9 @@ impl Bench {
         }
     }
 
-    fn known<'a>(&'a self, devices: &'a [crate::model::Device]) -> Known<'a> {
+    fn known(&self) -> Known<'_> {
         Known {
-            devices,
+            devices: &self.devices,
             names: &self.names,
             databases: &self.databases,
             interfaces: &[],
@@ -68,24 +70,18 @@ impl Bench {
     }
 
     fn finish(&self, recorder: Recorder) -> Result<(), HistoryError> {
-        recorder.finish(&self.known(&[camera()]))
+        recorder.finish(&self.known())
     }
 
-    /// Writes epochs as one batch, at a moment at which rows are retired.
-    fn write(&self, epochs: &[Epoch], now: Timestamp, retention: Option<&Retention>) {
-        let mut connection = file::open_to_write(&self.path()).unwrap();
-        let mut pending = Pending::default();
-        for epoch in epochs {
-            pending.fold(epoch);
-        }
-        let batch = Batch::of(&mut pending, &self.known(&[camera()]), now);
-        recording::write(
-            &mut connection,
-            &mut Catalogue::default(),
-            &batch,
-            retention,
-        )
-        .unwrap();
+    /// Writes an epoch at the moment at which it ended.
+    fn write(&self, epoch: &Epoch, retention: Option<&Retention>) {
+        self.write_to(&mut Archive::open(&self.path()).unwrap(), epoch, retention);
+    }
+
+    fn write_to(&self, archive: &mut Archive, epoch: &Epoch, retention: Option<&Retention>) {
+        archive.add(epoch);
+        let known = self.known();
+        archive.write(&known, epoch.ended_at, retention).unwrap();
     }
 
     fn history(&self) -> History {
@@ -170,7 +166,7 @@ fn an_epoch_that_is_handed_over_twice_is_counted_once() {
     let mut recorder = bench.recorder();
     recorder.take(&epoch(7, 1, 100)).unwrap();
     recorder.take(&epoch(7, 1, 100)).unwrap();
-    recorder.record(&bench.known(&[camera()])).unwrap();
+    recorder.record(&bench.known()).unwrap();
     recorder.take(&epoch(7, 1, 100)).unwrap();
     bench.finish(recorder).unwrap();
     let mut recorder = bench.recorder();
@@ -264,6 +260,7 @@ fn octets_that_the_kernel_counted_and_nobody_drained_are_told_when_a_generation_
 fn three_days(bench: &Bench) -> (Vec<(Timestamp, IpAddr, u64)>, Span) {
     let start = at("2026-03-02T00:00:00Z");
     let mut told = Vec::new();
+    let mut archive = Archive::open(&bench.path()).unwrap();
     let mut state = 7_u64;
     for number in 1..=400_u64 {
         state = state
@@ -272,7 +269,11 @@ fn three_days(bench: &Bench) -> (Vec<(Timestamp, IpAddr, u64)>, Span) {
         let ended_at = start + SignedDuration::from_secs((number * 641).cast_signed());
         let remote = format!("192.0.2.{}", (state >> 33) % 9);
         let octets = (state >> 40) % 5_000;
-        bench.write(&[alone(number, ended_at, &remote, octets)], ended_at, None);
+        bench.write_to(
+            &mut archive,
+            &alone(number, ended_at, &remote, octets),
+            None,
+        );
         told.push((ended_at, remote.parse().unwrap(), octets));
     }
     (told, span("2026-03-02T00:00:00Z", "2026-03-05T00:00:00Z"))
@@ -333,7 +334,7 @@ fn what_is_retired_from_a_step_stays_in_the_longer_ones() {
         days: Duration::from_hours(9_000),
     };
     let last = alone(999, now, "198.51.100.1", 0);
-    bench.write(&[last], now, Some(&retention));
+    bench.write(&last, Some(&retention));
     let connection = Connection::open(bench.path()).unwrap();
     let first = |table: &str| -> i64 {
         let sql = format!("SELECT min(starts_at) FROM {table}");
@@ -352,11 +353,7 @@ fn what_is_retired_from_a_step_stays_in_the_longer_ones() {
         days: Duration::from_hours(24),
         ..retention
     };
-    bench.write(
-        &[alone(1_000, now, "198.51.100.1", 0)],
-        now,
-        Some(&retention),
-    );
+    bench.write(&alone(1_000, now, "198.51.100.1", 0), Some(&retention));
     assert_eq!(bench.sums(day), Sums::new());
 }
 
@@ -366,7 +363,7 @@ fn what_comes_late_by_a_clock_set_back_is_in_every_step() {
     let (mut told, all) = three_days(&bench);
     let mut late = |number, time: &str, octets| {
         let remote = "192.0.2.1";
-        bench.write(&[alone(number, at(time), remote, octets)], at(time), None);
+        bench.write(&alone(number, at(time), remote, octets), None);
         told.push((at(time), remote.parse().unwrap(), octets));
     };
     // Into an hour and a day that are summed, into a day alone, and into no time at all.
@@ -450,7 +447,7 @@ fn a_full_disk_delays_what_is_counted_and_loses_nothing() {
         totals: vec![(0, camera(), totals(1, 1))],
         ..epoch(7, 1, 1)
     });
-    let batch = Batch::of(&mut pending, &bench.known(&[camera()]), at(NOON));
+    let batch = Batch::of(&mut pending, &bench.known(), at(NOON));
     let mut catalogue = Catalogue::default();
     let error = recording::write(&mut connection, &mut catalogue, &batch, None).unwrap_err();
     let error = file::failed("write", &bench.path())(error).to_string();
@@ -471,7 +468,7 @@ fn a_full_disk_delays_what_is_counted_and_loses_nothing() {
 #[test]
 fn a_reader_sees_whole_transactions_while_the_file_is_written() {
     let bench = Bench::new();
-    bench.write(&[alone(1, at(NOON), "192.0.2.1", 5)], at(NOON), None);
+    bench.write(&alone(1, at(NOON), "192.0.2.1", 5), None);
     let history = bench.history();
     let mut connection = file::open_to_write(&bench.path()).unwrap();
     let transaction = connection.transaction().unwrap();
