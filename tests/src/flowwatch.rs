@@ -3,6 +3,7 @@
 //!
 //! It knows the program by its command line and its output alone, as everything in the lab does.
 
+mod compared;
 mod document;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
+pub use self::compared::{Compared, DeviceLists, Entry, Lists};
 pub use self::document::{
     Attached, Capture, Device, Difference, Direction, Document, Flow, FlowKey, Losses, Meta,
     NameDetail, Names, ResolverSeen, Resolving, Unaccounted, UnaccountedKey,
@@ -65,6 +67,18 @@ impl Run {
         let mut run = Self::new()?;
         run.arguments = vec!["replay".to_owned(), capture.to_owned()];
         Ok(run)
+    }
+
+    /// Begins a command line of `flowwatch diff` with the program that [`PROGRAM`] names.
+    pub fn diff(before: &str, after: &str) -> Result<Self> {
+        Ok(Self::new()?.comparing(before, after))
+    }
+
+    /// Has the program compare two sides instead.
+    #[must_use]
+    pub fn comparing(mut self, before: &str, after: &str) -> Self {
+        self.arguments = ["diff", before, after].map(str::to_owned).into();
+        self
     }
 
     /// Begins a command line for `program`.
