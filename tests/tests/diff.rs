@@ -2,7 +2,6 @@
 //! on the lab's gateway, and what scripts see of it.
 #![expect(
     clippy::tests_outside_test_module,
-    clippy::unwrap_used,
     reason = "an integration test is a test module: what fails here fails the test"
 )]
 

@@ -75,7 +75,7 @@ pub struct DiffArgs {
     #[arg(long)]
     exit_code: bool,
 
-    /// The history that spans are of [default: /var/lib/flowwatch/history.sqlite]
+    /// The history that spans are of [default: /var/lib/flowwatch/history.db]
     /// [example: --history gateway.sqlite]
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,

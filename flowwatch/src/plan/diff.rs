@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The history that is read unless the user names another: the service's.
-pub const DEFAULT_HISTORY: &str = "/var/lib/flowwatch/history.sqlite";
+pub const DEFAULT_HISTORY: &str = "/var/lib/flowwatch/history.db";
 
 /// A device that the user chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]

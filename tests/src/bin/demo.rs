@@ -69,9 +69,9 @@ fn watch_camera(
     for camera in [Camera::old_firmware(), Camera::fixed_firmware()] {
         let history = histories.join(history_of(&camera)).display().to_string();
         let options = ["--history", &history, "--journal", &journal];
-        let recorder = beside.clone().options(&options).start(&lab.gateway)?;
+        let memory = beside.clone().options(&options).start(&lab.gateway)?;
         camera.act(&device.namespace, lab.resolver_of(device))?;
-        recorder.stop()?;
+        memory.stop()?;
     }
     let heard = witness.finish()?;
     Ok((shown.stop()?, recorded.document()?, heard))
