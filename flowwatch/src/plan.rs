@@ -6,6 +6,7 @@
 mod devices;
 mod diff;
 mod history;
+mod hooks;
 mod replay;
 mod top;
 
@@ -31,6 +32,7 @@ use crate::{
 pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
 pub use self::diff::{DEFAULT_HISTORY, DeviceChoice, DiffPlan};
 pub use self::history::{DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
+pub use self::hooks::{ATTACH_MODES, TC_HOOKS};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 pub use self::top::{PlayPlan, parse_speed};
 
@@ -46,32 +48,6 @@ pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Octets of an interface's name, at most (Linux, `IFNAMSIZ` less its zero).
 const MAX_INTERFACE_NAME: usize = 15;
-
-/// Words for the ways to attach, as users write them.
-pub const ATTACH_MODES: &[(&str, AttachMode, &str)] = &[
-    (
-        "auto",
-        AttachMode::Auto,
-        "native XDP where it costs the forwarding nothing, else tc",
-    ),
-    ("xdp", AttachMode::Xdp, "native XDP, or an error"),
-    ("tc", AttachMode::Tc, "tc, which every interface has"),
-];
-
-/// Words for the ways to attach tc programs.
-pub const TC_HOOKS: &[(&str, TcHook, &str)] = &[
-    (
-        "auto",
-        TcHook::Auto,
-        "tcx where the kernel has it, else clsact",
-    ),
-    ("tcx", TcHook::Tcx, "tcx (Linux 6.6)"),
-    (
-        "clsact",
-        TcHook::Clsact,
-        "a filter of a clsact queueing discipline",
-    ),
-];
 
 /// What one place (command line or file) says; unset is not said.
 #[derive(Clone, Debug, Default)]

@@ -180,29 +180,8 @@ impl Session {
                 () = self.following.changed() => self.follow().await,
                 () = self.served.arrived() => {}
                 drained = self.drainer.finished() => {
-                    let counting = drained?;
-                    let figures = StatusFigures {
-                        at: Timestamp::now(),
-                        devices: counting.devices.devices().len(),
-                        samples_dropped: samples_dropped(&self.sample_counters),
-                    };
-                    self.status.show(&counting.table, &figures);
-                    let known = Recordable {
-                        interfaces: self.following.interfaces(),
-                        names: &self.names,
-                        databases: &self.databases,
-                        samples_dropped: figures.samples_dropped,
-                    };
-                    known.record_when_due(counting)?;
-                    let mut counted = served::Counted {
-                        interfaces: self.following.interfaces(),
-                        names: &mut self.names,
-                        databases: &self.databases,
-                        span: (self.started_at, figures.at),
-                        samples_dropped: figures.samples_dropped,
-                        clock_step_seconds: self.clock_step.map(|step| step.as_secs()),
-                    };
-                    self.served.tell(counting, &mut counted);
+                    drained?;
+                    self.tell_drained()?;
                 }
                 ready = self.ring.readable_mut() => {
                     let mut ring = ready.context("wait for samples")?;
@@ -221,6 +200,36 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Tells the status line, the history and those who watch what was drained.
+    fn tell_drained(&mut self) -> anyhow::Result<()> {
+        let Drainer::Idle(counting) = &mut self.drainer else {
+            return Ok(());
+        };
+        let figures = StatusFigures {
+            at: Timestamp::now(),
+            devices: counting.devices.devices().len(),
+            samples_dropped: samples_dropped(&self.sample_counters),
+        };
+        self.status.show(&counting.table, &figures);
+        let known = Recordable {
+            interfaces: self.following.interfaces(),
+            names: &self.names,
+            databases: &self.databases,
+            samples_dropped: figures.samples_dropped,
+        };
+        known.record_when_due(counting)?;
+        let mut counted = served::Counted {
+            interfaces: self.following.interfaces(),
+            names: &mut self.names,
+            databases: &self.databases,
+            span: (self.started_at, figures.at),
+            samples_dropped: figures.samples_dropped,
+            clock_step_seconds: self.clock_step.map(|step| step.as_secs()),
+        };
+        self.served.tell(counting, &mut counted);
+        Ok(())
     }
 
     /// Looks after what changes slowly.

@@ -70,7 +70,7 @@ fn main() -> Result<()> {
             "{name}: {} flows and {bars} bars in {:.2?}, of the processor's {:.2?}",
             snapshot.flows.len(),
             clock.elapsed(),
-            processor_time()? - worked
+            processor_time()?.saturating_sub(worked)
         );
     }
     Ok(())
