@@ -3,7 +3,7 @@
 //! Written by `writer` and what it uses, read by `reader`; changed by `migrations` alone.
 //!
 //! A flow table's key is its bucket's number (minutes, hours or days since 2025) above 30 bits of the
-//! destination's: one integer, so that a row of a day takes about 22 octets and a bucket is one range
+//! destination's: one integer, so that a row of a day takes about 21 octets and a bucket is one range
 //! of the table.
 
 use super::Step;
