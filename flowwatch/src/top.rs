@@ -28,5 +28,5 @@ mod fixtures;
 #[cfg(test)]
 mod tests;
 
-pub use self::screen::Screen;
+pub use self::screen::{Effect, Screen};
 pub use self::show::{Options, Told, ensure_terminal, show};

@@ -19,16 +19,22 @@ use crate::store::Snapshot;
 
 /// What is to be done outside of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+pub enum Effect {
+    /// Nothing.
     Nothing,
+    /// The program is to end.
     Quit,
+    /// The program is to be stopped until the shell has it go on.
     Suspend,
+    /// Everything is to be drawn anew.
     Redraw,
     /// What is shown is to be written in the format of this name.
     Export(&'static str),
     /// A capture is to be played on, or not.
     Hold(bool),
+    /// A capture is to be played at twice the speed.
     Faster,
+    /// A capture is to be played at half the speed.
     Slower,
 }
 
@@ -58,6 +64,12 @@ pub struct Screen {
 }
 
 impl Screen {
+    /// Returns a screen that was told nothing yet, for a terminal without colours and Unicode.
+    #[must_use]
+    pub fn plain(source: &str) -> Self {
+        Self::new(source.to_owned(), None, Look::of(|_| None))
+    }
+
     /// Returns a screen that was told nothing yet.
     pub(super) fn new(source: String, speed: Option<String>, look: Look) -> Self {
         Self {
@@ -99,7 +111,7 @@ impl Screen {
     }
 
     /// Takes a key.
-    pub(super) fn press(&mut self, key: KeyEvent) -> Effect {
+    pub fn press(&mut self, key: KeyEvent) -> Effect {
         self.message = None;
         if let Some(input) = &mut self.input {
             let typed = input.press(key);

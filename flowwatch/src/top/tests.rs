@@ -10,7 +10,10 @@ use ratatui::crossterm::event::{
 use ratatui::style::{Color, Modifier, Style};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::columns::COLUMNS;
+use super::filter::FILTER_KEYS;
 use super::fixtures::{Home, adversarial, after, start};
+use super::keys::KEYS;
 use super::look::Look;
 use super::screen::{Effect, Screen};
 
@@ -427,4 +430,23 @@ fn rates_are_those_of_the_last_seconds() {
         text.contains(&format!("Up {}/s", super::quantity::octets(rate))),
         "{text}"
     );
+}
+
+#[test]
+fn the_page_on_the_view_has_every_key_filter_and_column() {
+    let page = include_str!("../../../docs/top.md");
+    let keys = KEYS.iter().map(|key| (key.shown, key.description));
+    let filters = FILTER_KEYS.iter().map(|key| (key.example, key.description));
+    let columns = COLUMNS.iter().map(|it| (it.title, it.description));
+    for list in [
+        keys.collect::<Vec<_>>(),
+        filters.collect(),
+        columns.collect(),
+    ] {
+        let rows: String = list
+            .iter()
+            .map(|(shown, description)| format!("| `{shown}` | {description} |\n"))
+            .collect();
+        assert!(page.contains(&rows), "docs/top.md lacks:\n{rows}");
+    }
 }
