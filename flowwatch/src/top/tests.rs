@@ -443,10 +443,8 @@ fn the_page_on_the_view_has_every_key_filter_and_column() {
         filters.collect(),
         columns.collect(),
     ] {
-        let rows: String = list
-            .iter()
-            .map(|(shown, description)| format!("| `{shown}` | {description} |\n"))
-            .collect();
+        let row = |(shown, description): &(_, _)| format!("| `{shown}` | {description} |\n");
+        let rows: String = list.iter().map(row).collect();
         assert!(page.contains(&rows), "docs/top.md lacks:\n{rows}");
     }
 }
