@@ -34,6 +34,7 @@ pub mod traffic;
 
 pub mod dns;
 pub mod http;
+pub mod pseudo_terminal;
 pub mod quic;
 pub mod tls;
 

@@ -3,9 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +14,7 @@ use flowwatch_tests::generator::Generator;
 use flowwatch_tests::lab::{Lab, Resolver};
 use flowwatch_tests::packet::Packet;
 use flowwatch_tests::privilege::{Need, granted};
-use nix::fcntl::OFlag;
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use flowwatch_tests::pseudo_terminal::open;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -33,29 +30,9 @@ struct OnTerminal {
     master: Option<File>,
 }
 
-/// Opens a terminal: its two ends, neither of which a child inherits unasked.
-fn open(columns: u16) -> Result<(File, File)> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let master = posix_openpt(flags).context("open a terminal")?;
-    grantpt(&master)?;
-    unlockpt(&master)?;
-    let flags = flags.bits();
-    let name = ptsname_r(&master)?;
-    let slave = File::options()
-        .read(true)
-        .write(true)
-        .custom_flags(flags)
-        .open(name)?;
-    let mut size = Command::new("stty");
-    size.args(["rows", "24", "columns", &columns.to_string()]);
-    let sized = size.stdin(slave.try_clone()?).status()?;
-    ensure!(sized.success(), "stty: {sized}");
-    Ok((File::from(OwnedFd::from(master)), slave))
-}
-
 impl OnTerminal {
     fn start(lab: &Lab, columns: u16, options: &[&str]) -> Result<Self> {
-        let (master, slave) = open(columns)?;
+        let (master, slave) = open(24, columns)?;
         let slave = || -> Result<Stdio> { Ok(slave.try_clone()?.into()) };
         let device = lab.camera();
         let run = Run::new()?.through(&["setsid", "--ctty"]);

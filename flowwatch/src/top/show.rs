@@ -152,7 +152,7 @@ fn export(screen: &Screen, format: &str) -> Option<String> {
     Some(match written {
         Ok(path) => {
             let name = path.strip_prefix(".").unwrap_or(&path);
-            format!("{count} destinations are in {}.", name.display())
+            format!("Written to {}: {count} of what is shown.", name.display())
         }
         Err(error) => failed(&error),
     })

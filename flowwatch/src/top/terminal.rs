@@ -13,7 +13,7 @@ use ratatui::crossterm::event::{
 };
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 
 /// Whether the terminal is taken over, so that a panic gives it back once.
@@ -65,7 +65,11 @@ impl Taken {
     /// Those of the terminal.
     pub(super) fn take_again(&mut self) -> io::Result<()> {
         take_over()?;
-        self.terminal.clear()
+        execute!(stdout(), Clear(ClearType::All))?;
+        // One that has drawn nothing yet draws everything. `Terminal::clear` would ask the terminal
+        // where its cursor is, and the answer goes to the thread that reads the keys.
+        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
     }
 }
 
