@@ -12,6 +12,7 @@ mod devices;
 mod diff;
 mod history;
 mod replay;
+mod report;
 mod result;
 mod top;
 
@@ -38,6 +39,7 @@ pub use self::devices::DevicesArgs;
 pub use self::diff::DiffArgs;
 pub use self::history::HistoryArgs;
 pub use self::replay::ReplayArgs;
+pub use self::report::ReportArgs;
 pub use self::result::ResultArgs;
 pub use self::top::TopArgs;
 
@@ -46,6 +48,7 @@ Example:
   sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03
   flowwatch top --replay camera.pcap
   flowwatch replay camera.pcap
+  flowwatch report --since yesterday --format html --output report.html
   sudo flowwatch devices --interface br-lan";
 
 const RUN_USAGE: &str = "\
@@ -125,6 +128,13 @@ pub enum Command {
     #[command(override_usage = replay::USAGE, after_help = replay::EXAMPLES)]
     #[command(after_long_help = format!("{}\n\n{}", replay::EXAMPLES, described_fields()))]
     Replay(ReplayArgs),
+
+    /// Tell what was recorded over a span of time: in tables, as a write-up, or as a page with a map
+    ///
+    /// Reads the history that `run --history` records; needs no privileges but to read that file.
+    #[command(override_usage = report::USAGE, after_help = report::EXAMPLES)]
+    #[command(after_long_help = format!("{}\n\n{}", report::EXAMPLES, report::described_fields()))]
+    Report(ReportArgs),
 
     /// Print who is on the LAN: vendor, name, addresses, and the option that tags each device
     ///

@@ -9,6 +9,7 @@ use crate::{
     cli::CliError,
     config::ConfigError,
     geo::GeoError,
+    history::HistoryError,
     kernel::interface::InterfaceError,
     kernel::support::{NotPermitted, NotSupported},
     output::OutputError,
@@ -96,6 +97,9 @@ fn known_status(cause: &(dyn Error + 'static)) -> Option<ExitStatus> {
         // Listing them may fail for reasons that aren't the user's; its cause decides.
         return (!error.is_of_host()).then_some(ExitStatus::Usage);
     }
+    if let Some(error) = cause.downcast_ref::<HistoryError>() {
+        return is_wrong_file(error).then_some(ExitStatus::Usage);
+    }
     let is_usage = cause.is::<PlanError>() || cause.is::<ConfigError>() || cause.is::<GeoError>();
     let status = match cause.downcast_ref::<CliError>() {
         Some(CliError::Help(_)) => ExitStatus::Done,
@@ -106,6 +110,18 @@ fn known_status(cause: &(dyn Error + 'static)) -> Option<ExitStatus> {
         None => return None,
     };
     Some(status)
+}
+
+/// Returns whether another file should have been named, or this one read by another flowwatch.
+const fn is_wrong_file(error: &HistoryError) -> bool {
+    matches!(
+        error,
+        HistoryError::Missing(_)
+            | HistoryError::Folder(_)
+            | HistoryError::Foreign(_)
+            | HistoryError::Newer { .. }
+            | HistoryError::Older { .. }
+    )
 }
 
 /// Characters that a cause may have: the verifier's can go on for pages, which `-vv` shows.
@@ -148,6 +164,8 @@ mod tests {
     #[test]
     fn each_kind_of_error_has_its_status() {
         check(anyhow::anyhow!("anything"), ExitStatus::Failed);
+        check(HistoryError::Missing("h.db".into()), ExitStatus::Usage);
+        check(HistoryError::Taken("h.db".into()), ExitStatus::Failed);
         check(PlanError::NoDevice, ExitStatus::Usage);
         let bridge = "br0".to_owned();
         check(InterfaceError::NoPorts(bridge), ExitStatus::Usage);

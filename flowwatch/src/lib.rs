@@ -31,11 +31,13 @@ pub mod store;
 pub mod console;
 pub mod format;
 pub mod output;
+pub mod report;
 pub mod text;
 pub mod top;
 
 pub mod devices;
 pub mod exit;
+pub mod recall;
 pub mod replay;
 pub mod run;
 pub mod sides;

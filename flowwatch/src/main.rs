@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use flowwatch::cli::{
-    self, Cli, CliError, Command, DevicesArgs, DiffArgs, ReplayArgs, RunArgs, TopArgs,
+    self, Cli, CliError, Command, DevicesArgs, DiffArgs, ReplayArgs, ReportArgs, RunArgs, TopArgs,
 };
 use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::{FormatEntry, Surface};
+use flowwatch::grouping::Groups;
 use flowwatch::live::Pace;
 use flowwatch::output::{Output, OutputError};
-use flowwatch::plan::{PlayPlan, RunPlan, Settings};
+use flowwatch::plan::{PlayPlan, ReportForm, RunPlan, Settings};
+use flowwatch::report::{Report, step_for};
 use flowwatch::store::Snapshot;
 use flowwatch::top::{self, Told};
-use flowwatch::{config, console, devices, replay, run, sides};
+use flowwatch::{config, console, devices, recall, replay, run, sides};
 use jiff::Timestamp;
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Run(args) => count(&args),
         Command::Replay(args) => replay_capture(&args),
+        Command::Report(args) => report(&args),
         Command::Devices(args) => list_devices(&args),
         Command::Diff(args) => compare(&args),
         Command::Top(args) => show_live(&args),
@@ -70,6 +73,34 @@ fn replay_capture(args: &ReplayArgs) -> anyhow::Result<()> {
     let output = Output::open(plan.output.as_deref())?;
     let (snapshot, outcome) = replay::replay(&plan)?;
     deliver(&snapshot, outcome, plan.format, &output)
+}
+
+/// `flowwatch report`: reads a history or a capture, then writes what is in it.
+fn report(args: &ReportArgs) -> anyhow::Result<()> {
+    start_log(args.log_level());
+    let file = settings_of(args.config.as_deref())?;
+    let plan = args.plan(file, Timestamp::now())?;
+    let output = Output::open(plan.output.as_deref())?;
+    let step = |span| matches!(plan.form, ReportForm::Page).then(|| step_for(span));
+    let (recalled, outcome) = recall::recall(&plan, step)?;
+    let report = Report {
+        snapshot: &recalled.snapshot,
+        span: recalled.span,
+        series: &recalled.series,
+        by: plan.by,
+    };
+    let surface = surface_of(&output);
+    let groups = plan.by.map(|by| Groups::of(report.snapshot, by));
+    let render = |out: &mut dyn io::Write| match (plan.form, &groups) {
+        (ReportForm::Page, _) => report.write_page(out),
+        (ReportForm::Listed(format), Some(groups)) => (format.write_groups)(groups, surface, out),
+        (ReportForm::Listed(format), None) if format.name == "markdown" => report.write_up(out),
+        (ReportForm::Listed(format), None) => (format.open)(surface).write(report.snapshot, out),
+    };
+    if let ReportForm::Listed(format) = plan.form {
+        tell_findings(report.snapshot, format);
+    }
+    finish(outcome, output.write(&render, &mut io::stdout().lock()))
 }
 
 /// `flowwatch devices`: takes a census, then writes the list.
@@ -157,16 +188,21 @@ fn deliver(
     output: &Output,
 ) -> anyhow::Result<()> {
     let document = (format.open)(surface_of(output));
-    if !format.tells_findings {
-        for finding in flowwatch::format::findings(snapshot) {
-            console::tell(&finding);
-        }
-    }
+    tell_findings(snapshot, format);
     let written = output.write(
         &|out| document.write(snapshot, out),
         &mut io::stdout().lock(),
     );
     finish(outcome, written)
+}
+
+/// Tells what a document that holds rows alone does not.
+fn tell_findings(snapshot: &Snapshot, format: &FormatEntry) {
+    if !format.tells_findings {
+        for finding in flowwatch::format::findings(snapshot) {
+            console::tell(&finding);
+        }
+    }
 }
 
 /// Returns what the document is shown on.

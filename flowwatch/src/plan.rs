@@ -8,6 +8,7 @@ mod diff;
 mod history;
 mod hooks;
 mod replay;
+mod report;
 mod top;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::{
     kernel::attach::{AttachMode, TcHook},
     live::SocketOptions,
     model::{Device, MacAddress, PrefixTag},
+    when::WhenError,
 };
 
 pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
@@ -34,6 +36,7 @@ pub use self::diff::{DEFAULT_HISTORY, DeviceChoice, DiffPlan};
 pub use self::history::{DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
 pub use self::hooks::{ATTACH_MODES, TC_HOOKS};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
+pub use self::report::{PAGE, ReportForm, ReportPlan, ReportSource, ReportWish, parse_form};
 pub use self::top::{PlayPlan, parse_speed};
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
@@ -207,6 +210,9 @@ pub enum PlanError {
         /// The device that has it, too.
         second: String,
     },
+    /// No moment, or no span.
+    #[error(transparent)]
+    When(#[from] WhenError),
 }
 
 impl TryFrom<Settings> for RunPlan {

@@ -111,17 +111,36 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
+        module: "report",
+        may_import: &[
+            "observation",
+            "names::NameSource",
+            "geo::Place",
+            "geo::Scope",
+            "model",
+            "store",
+            "history::Bucket",
+            "history::Span",
+            "history::Step",
+            "grouping",
+            "format",
+            "text",
+        ],
+    },
+    Layer {
         module: "output",
         may_import: &[],
     },
     Layer {
         module: "plan",
-        may_import: &["kernel", "diff", "model", "live", "format", "history"],
+        may_import: &[
+            "when", "kernel", "diff", "model", "live", "grouping", "format", "history",
+        ],
     },
     Layer {
         module: "cli",
         may_import: &[
-            "kernel", "diff", "model", "live", "census", "format", "plan",
+            "kernel", "diff", "model", "live", "census", "grouping", "format", "plan",
         ],
     },
     Layer {
@@ -130,7 +149,9 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         module: "exit",
-        may_import: &["kernel", "geo", "output", "plan", "cli", "config"],
+        may_import: &[
+            "kernel", "geo", "history", "output", "plan", "cli", "config",
+        ],
     },
     Layer {
         module: "top",
@@ -172,6 +193,10 @@ pub(crate) const LAYERS: &[Layer] = &[
             "plan",
             "exit",
         ],
+    },
+    Layer {
+        module: "recall",
+        may_import: &["store", "history", "plan", "exit", "replay"],
     },
     Layer {
         module: "run",

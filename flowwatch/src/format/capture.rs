@@ -10,7 +10,7 @@ use crate::{
 const NO_DEVICE: &str = "No packet has the MAC address of a device that sends; name a device by its IP address: --device camera=192.168.8.214";
 
 /// Returns what was counted: `from the capture cam.pcap: 12,345 packets, …`.
-pub(super) fn origin(capture: &CaptureMeta, span: &str) -> String {
+pub(crate) fn origin(capture: &CaptureMeta, span: &str) -> String {
     let file = printable(&capture.file);
     let packets = count(capture.packets, "packet");
     match capture.first_packet {
@@ -66,7 +66,7 @@ pub(super) fn gaps(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// Returns all that a reader must know of the capture.
-pub(super) fn told(snapshot: &Snapshot) -> Vec<String> {
+pub(crate) fn told(snapshot: &Snapshot) -> Vec<String> {
     let capture = snapshot.meta.capture.as_ref();
     let ended = capture.and_then(ended);
     ended.into_iter().chain(gaps(snapshot)).collect()

@@ -24,9 +24,9 @@ const NONE: &str = "(none)";
 /// The columns that a value or a label takes in the table at most.
 const WIDEST: usize = 48;
 /// The columns that a value keeps on the narrowest surface.
-const NARROWEST: usize = 12;
+const NARROWEST: usize = 24;
 /// The columns that give way on a narrow surface, in that order.
-const GIVE_WAY: [&str; 8] = [
+const GIVE_WAY: [&str; 9] = [
     "up_packets",
     "down_packets",
     "first_seen",
@@ -35,6 +35,7 @@ const GIVE_WAY: [&str; 8] = [
     "label",
     "addresses",
     "devices",
+    "last_seen",
 ];
 /// What the table leaves out even where there is room: the packets.
 const LEFT_OUT: usize = 2;
@@ -204,7 +205,7 @@ fn shown(field: &GroupField, group: &Group, widest: usize) -> String {
 
 /// Returns a share in hundredths with one decimal, as `12.3 %`; what is more than nothing is never
 /// shown as nothing.
-pub(super) fn percent(part: u64, whole: u64) -> String {
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     let (part, whole) = (u128::from(part), u128::from(whole.max(1)));
     let thousandths = (part * 1_000 + whole / 2) / whole;
     if part > 0 && thousandths == 0 {

@@ -112,7 +112,7 @@ fn cell(field: &Field, record: &FlowRecord) -> String {
 
 /// Returns the text as Markdown that shows exactly it (`CommonMark` 0.31, GFM's tables and
 /// autolinks).
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let shown = text::printable(text);
     let mut markdown = String::with_capacity(shown.len() + 8);
     for (at, character) in shown.char_indices() {

@@ -22,6 +22,16 @@ pub(crate) mod sample;
 
 use std::io;
 
+pub(crate) use self::{
+    capture::told as told_of_capture,
+    groups::percent,
+    markdown::escaped as escaped_markdown,
+    resolving::of as resolving_of,
+    statement::{
+        DB_IP, NO_NAME, conservation, count, database_with_attribution, heading, interface,
+        is_unseen, losses, nothing_seen, span, totals, traffic,
+    },
+};
 pub use self::{
     number::{grouped, in_binary_units},
     statement::findings,

@@ -17,7 +17,7 @@ const MAX_RESOLVERS_SHOWN: usize = 6;
 const MAX_UNRESOLVED_SHOWN: usize = 3;
 
 /// Returns how a device resolves names; nothing where nothing was seen of it.
-pub(super) fn of(snapshot: &Snapshot, device: &DeviceSummary) -> Option<String> {
+pub(crate) fn of(snapshot: &Snapshot, device: &DeviceSummary) -> Option<String> {
     let resolving = figures_of(snapshot, device)?;
     let phrases: Vec<_> = phrases(&resolving.resolvers, &resolving.offered).collect();
     let mut sentence = if phrases.is_empty() {

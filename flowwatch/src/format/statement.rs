@@ -23,7 +23,8 @@ pub(super) fn title(meta: &Meta) -> String {
     }
 }
 
-fn span(meta: &Meta) -> String {
+/// Returns when it was counted: `2026-01-02 03:04:05 to 2026-01-02 03:09:05 UTC (5 min 0 s)`.
+pub(crate) fn span(meta: &Meta) -> String {
     let time = |at: jiff::Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
     let seconds = meta
         .ended_at
@@ -41,7 +42,7 @@ fn span(meta: &Meta) -> String {
 }
 
 /// Returns how an interface is watched: `eth0: xdp sees what devices send, tc what they receive`.
-pub(super) fn interface(interface: &AttachedInterface) -> String {
+pub(crate) fn interface(interface: &AttachedInterface) -> String {
     let AttachedInterface {
         interface,
         ingress,
@@ -76,10 +77,10 @@ pub(super) fn clock_step(meta: &Meta) -> Option<String> {
 
 /// What a remote on the internet is called that goes by no name: a finding, as nobody asked for it
 /// by name.
-pub(super) const NO_NAME: &str = "(no name seen)";
+pub(crate) const NO_NAME: &str = "(no name seen)";
 
 /// Returns what is said of a device that sent and received nothing, in place of sums.
-pub(super) const fn nothing_seen(meta: &Meta) -> &'static str {
+pub(crate) const fn nothing_seen(meta: &Meta) -> &'static str {
     if meta.capture.is_some() {
         "No frame of this device is in the capture: check its address, and that the capture was taken where the device's frames pass."
     } else {
@@ -88,13 +89,13 @@ pub(super) const fn nothing_seen(meta: &Meta) -> &'static str {
 }
 
 /// Returns whether nothing at all was seen of a device.
-pub(super) const fn is_unseen(device: &DeviceSummary) -> bool {
+pub(crate) const fn is_unseen(device: &DeviceSummary) -> bool {
     device.up.frames_seen == 0 && device.down.frames_seen == 0 && device.flows == 0
 }
 
 /// Returns a device's name with its MAC address, put together by `joined` where there are two of
 /// them: a device that nobody tagged goes by its address.
-pub(super) fn heading(
+pub(crate) fn heading(
     device: &DeviceSummary,
     joined: impl FnOnce(&str, MacAddress) -> String,
 ) -> String {
@@ -106,7 +107,7 @@ pub(super) fn heading(
 }
 
 /// Returns a device's sums, with overflows where there are any.
-pub(super) fn totals(device: &DeviceSummary) -> Vec<String> {
+pub(crate) fn totals(device: &DeviceSummary) -> Vec<String> {
     let mut lines = vec![format!(
         "Up {}; down {}.",
         traffic(device.up.octets, device.up.packets),
@@ -127,7 +128,8 @@ const fn has_overflow(device: &DeviceSummary) -> bool {
     device.up.overflow_packets > 0 || device.down.overflow_packets > 0
 }
 
-fn traffic(octets: u64, packets: u64) -> String {
+/// Returns octets and packets: `1,048,576 octets (1.00 MiB) in 900 packets`.
+pub(crate) fn traffic(octets: u64, packets: u64) -> String {
     let rounded = in_binary_units(octets)
         .map(|text| format!(" ({text})"))
         .unwrap_or_default();
@@ -139,7 +141,7 @@ fn traffic(octets: u64, packets: u64) -> String {
 }
 
 /// Returns whether every frame of a device is accounted for, with the sums that show it.
-pub(super) fn conservation(snapshot: &Snapshot, device: &DeviceSummary) -> String {
+pub(crate) fn conservation(snapshot: &Snapshot, device: &DeviceSummary) -> String {
     let up = frames(snapshot, device, ("up", &device.up));
     let down = frames(snapshot, device, ("down", &device.down));
     if device.conserved {
@@ -200,7 +202,7 @@ fn deviation(difference: Difference) -> String {
 }
 
 /// Returns one line for each kind of loss that occurred.
-pub(super) fn losses(meta: &Meta) -> Vec<String> {
+pub(crate) fn losses(meta: &Meta) -> Vec<String> {
     let losses = &meta.losses;
     let lines = [
         (
@@ -280,8 +282,11 @@ pub(super) fn database(database: &DatabaseMeta) -> String {
     format!("Places: {name} ({kind}, {built})")
 }
 
+/// The one address that views make a link of: DB-IP's licence (CC BY 4.0) asks for it.
+pub(crate) const DB_IP: &str = "https://db-ip.com";
+
 /// Returns the same with what the database's licence wants to be shown.
-pub(super) fn database_with_attribution(database: &DatabaseMeta) -> String {
+pub(crate) fn database_with_attribution(database: &DatabaseMeta) -> String {
     let line = self::database(database);
     match &database.attribution {
         Some(attribution) => format!("{line}. {}", printable(attribution)),
@@ -290,7 +295,7 @@ pub(super) fn database_with_attribution(database: &DatabaseMeta) -> String {
 }
 
 /// Returns the amount with its unit in the singular or the plural.
-pub(super) fn count(amount: u64, unit: &str) -> String {
+pub(crate) fn count(amount: u64, unit: &str) -> String {
     let ending = if amount == 1 { "" } else { "s" };
     format!("{} {unit}{ending}", grouped(amount))
 }
