@@ -61,7 +61,7 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
         .enable_all()
         .build();
     let runtime = runtime.context("start the event loop")?;
-    let (snapshot, outcome) = runtime.block_on(run::run(&plan))?;
+    let (snapshot, outcome) = runtime.block_on(run::run(&plan, reread(args)))?;
     deliver(&snapshot, outcome, plan.format, &output)
 }
 
@@ -172,6 +172,21 @@ fn show_capture(plan: &PlayPlan) -> anyhow::Result<()> {
         Some(Ok(played)) => played,
         _ => Ok(()),
     }
+}
+
+/// Returns what makes the plan anew, where there is a file to read again.
+fn reread(args: &RunArgs) -> Option<run::Reread> {
+    let args = args.clone();
+    let path = args.config.clone()?;
+    Some(Arc::new(move || {
+        // A pipe was read to its end, and would be waited for.
+        if std::fs::metadata(&path).is_ok_and(|it| !it.is_file()) {
+            anyhow::bail!("read `{}` again: it is not a file", path.display());
+        }
+        Ok(RunPlan::try_from(
+            args.settings().over(config::read(&path)?),
+        )?)
+    }))
 }
 
 /// Reads a configuration file, where there is one.

@@ -94,6 +94,32 @@ pub struct DeviceTotals {
     pub down: DirectionTotals,
 }
 
+impl std::ops::AddAssign for Frames {
+    fn add_assign(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.l2_octets += other.l2_octets;
+    }
+}
+
+impl std::ops::AddAssign for DirectionTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.seen += other.seen;
+        self.in_flows += other.in_flows;
+        self.flow_traffic += other.flow_traffic;
+        self.overflow += other.overflow;
+        for (sum, more) in self.unaccounted.iter_mut().zip(other.unaccounted) {
+            *sum += more;
+        }
+    }
+}
+
+impl std::ops::AddAssign for DeviceTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.up += other.up;
+        self.down += other.down;
+    }
+}
+
 /// A payload that may carry names, as the kernel sampled it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayloadSample {

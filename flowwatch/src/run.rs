@@ -4,46 +4,55 @@
 //! tests.
 
 mod attachments;
+mod changes;
 mod clock_step;
 mod drainer;
 mod following;
+mod geo_watch;
+mod kernel_log;
+mod loading;
+mod numbers;
 mod recording;
+mod reload;
 mod served;
 mod status;
 mod watch;
 
-use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use flowwatch_common::abi::{SampleCounters, mac_word};
-use flowwatch_common::prefix::prefix_rule;
+use flowwatch_common::abi::SampleCounters;
 use jiff::{SignedDuration, Timestamp};
-use tokio::io::unix::{AsyncFd, AsyncFdReadyMutGuard};
-use tokio::time::MissedTickBehavior;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Interval, MissedTickBehavior};
 
-use self::drainer::{Counting, Drainer, Recording};
+use self::drainer::{Before, Counting, Drainer, KernelSide, Recording};
 use self::following::Following;
+use self::geo_watch::GeoWatch;
+use self::kernel_log::{open_kernel_log, readable};
+use self::loading::load_programs;
+use self::numbers::Numbers;
 use self::recording::Recordable;
+use self::reload::Reload;
+pub use self::reload::Reread;
 use self::served::Served;
 use self::status::{StatusFigures, StatusLine};
 use self::watch::HookWatch;
-use crate::console::{self, tell};
+use crate::console;
 use crate::geo::Databases;
 use crate::history::Recorder;
 use crate::join::{Sources, join};
 use crate::kernel::attach::{self, AttachOptions, Attached};
-use crate::kernel::batch::Access;
 use crate::kernel::clock::TickClock;
 use crate::kernel::interface::{self, Interface};
-use crate::kernel::load::{self, LoadOptions, Loaded, Programs, program};
+use crate::kernel::load::{self, Programs, program};
 use crate::kernel::log::KernelLog;
 use crate::kernel::self_test::SelfTest;
-use crate::kernel::{self, samples, totals};
+use crate::kernel::{samples, totals};
 use crate::model::TaggedDevices;
 use crate::names::{NameLimits, NameTable};
+use crate::observation::{DeviceId, PayloadSample};
 use crate::plan::RunPlan;
 use crate::stop::Stop;
 use crate::store::{FlowTable, Meta, Snapshot, WINDOW_FLOWS};
@@ -55,13 +64,21 @@ const SAMPLES_A_TURN: usize = 64;
 /// Time between two looks at what changes slowly: hooks, databases.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
-/// Counts as planned, until a signal or the end of the duration, and returns what was counted.
+/// Counts as planned, until a signal or the end of the duration, and returns what was counted. With
+/// `reread`, SIGHUP has the plan made anew, and what is different taken up.
 ///
 /// # Errors
 /// What kept counting from starting. Once it has started, a failure ends it early: what was
 /// counted until then is returned with the failure.
-pub async fn run(plan: &RunPlan) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
-    let stop = Stop::listen()?;
+pub async fn run(
+    plan: &RunPlan,
+    reread: Option<Reread>,
+) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
+    let mut stop = Stop::listen()?;
+    if reread.is_some() {
+        stop.leave_hangup(reload::has_terminal());
+    }
+    let reload = Reload::start(plan, reread)?;
     let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
     let recorder = plan.history.as_ref().map(Recorder::open).transpose()?;
     let options = AttachOptions {
@@ -71,7 +88,7 @@ pub async fn run(plan: &RunPlan) -> anyhow::Result<(Snapshot, anyhow::Result<()>
     // Before the list is made, so that no change after it goes unnoticed.
     let following = Following::start(&plan.interfaces, options);
     let interfaces = interface::resolve(&plan.interfaces, &interface::list().await?)?;
-    let mut session = Session::start(plan, &interfaces, following, databases, recorder)?;
+    let mut session = Session::start(plan, &interfaces, following, reload, databases, recorder)?;
     // Only what passes from now on can tell of a hook that doesn't run.
     session.watch.compare_with(interface::list().await?);
     session.announce();
@@ -91,10 +108,18 @@ struct Session {
     sample_counters: PerCpuArray<MapData, SampleCounters>,
     watch: HookWatch,
     following: Following,
+    reload: Reload,
+    /// The devices' numbers here by the kernel's.
+    numbers: Numbers,
+    /// Samples that earlier loads of the programs had no room for.
+    samples_dropped_before: u64,
     names: NameTable,
     databases: Databases,
+    geo_watch: GeoWatch,
     served: Served,
     status: StatusLine,
+    /// Time between two drains.
+    interval: Duration,
     started_at: Timestamp,
     /// By how much the clock was set since then, all in all; nothing where it just went on.
     clock_step: Option<SignedDuration>,
@@ -105,10 +130,14 @@ impl Session {
         plan: &RunPlan,
         interfaces: &[Interface],
         following: Following,
+        reload: Reload,
         databases: Databases,
         recorder: Option<Recorder>,
     ) -> anyhow::Result<Self> {
-        let mut loaded = load_programs(plan)?;
+        let addresses: Vec<_> = plan.devices.iter().filter_map(|it| it.mac).collect();
+        let mut loaded = load_programs(&addresses, plan)?;
+        let count = addresses.len() as DeviceId;
+        let numbers = Numbers::new(0..count, count);
         let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
         let self_test = SelfTest::start(loaded.hooks_seen, loaded.self_test)?;
         // The kernel checks a program for a while, in which the other direction would be counted.
@@ -118,17 +147,24 @@ impl Session {
         let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, following.options())?;
         let clock = loaded.programs.clock()?;
         let counting = Counting {
-            drain: loaded.drain,
-            device_counters: loaded.device_counters,
+            kernel: KernelSide {
+                drain: loaded.drain,
+                device_counters: loaded.device_counters,
+                found: loaded.found,
+                numbers: numbers.clone(),
+            },
+            before: Before::default(),
             table: FlowTable::new(plan.devices.len(), WINDOW_FLOWS),
             devices: TaggedDevices::new(&plan.devices, &plan.prefixes),
-            found: loaded.found,
             epochs: 0,
             clock: *clock.moment(),
             recorder: recorder.map(Recording::new),
         };
         Ok(Self {
             following,
+            reload,
+            numbers,
+            samples_dropped_before: 0,
             attached,
             clock,
             programs: loaded.programs,
@@ -139,8 +175,10 @@ impl Session {
             watch: HookWatch::new(self_test),
             names: NameTable::new(NameLimits::default()),
             databases,
+            geo_watch: GeoWatch::default(),
             served: Served::begin(&plan.socket)?,
             status: StatusLine::new(started_at),
+            interval: plan.interval,
             started_at,
             clock_step: None,
         })
@@ -163,10 +201,7 @@ impl Session {
     /// Counts until told to stop.
     async fn count(&mut self, plan: &RunPlan, mut stop: Stop) -> anyhow::Result<()> {
         stop.after(plan.duration);
-        let mut ticks = tokio::time::interval(plan.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        // The first tick is at once: an epoch that has only begun has nothing to drain.
-        ticks.tick().await;
+        let mut ticks = interval_of(plan.interval).await;
         let mut looks = tokio::time::interval(LOOK_PERIOD);
         looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -179,6 +214,12 @@ impl Session {
                 _ = looks.tick() => self.look_around().await?,
                 () = self.following.changed() => self.follow().await,
                 () = self.served.arrived() => {}
+                progress = self.reload.progress() => {
+                    self.reload(progress).await?;
+                    if self.interval != ticks.period() {
+                        ticks = interval_of(self.interval).await;
+                    }
+                }
                 drained = self.drainer.finished() => {
                     drained?;
                     self.tell_drained()?;
@@ -186,7 +227,7 @@ impl Session {
                 ready = self.ring.readable_mut() => {
                     let mut ring = ready.context("wait for samples")?;
                     let names = &mut self.names;
-                    if take_samples(ring.get_inner_mut(), &self.clock, SAMPLES_A_TURN, names) {
+                    if take_samples(ring.get_inner_mut(), &self.clock, SAMPLES_A_TURN, &self.numbers, names) {
                         ring.clear_ready();
                     } else {
                         // Clocks and signals are looked at only in between.
@@ -210,7 +251,7 @@ impl Session {
         let figures = StatusFigures {
             at: Timestamp::now(),
             devices: counting.devices.devices().len(),
-            samples_dropped: samples_dropped(&self.sample_counters),
+            samples_dropped: self.samples_dropped_before + samples_dropped(&self.sample_counters),
         };
         self.status.show(&counting.table, &figures);
         let known = Recordable {
@@ -235,15 +276,7 @@ impl Session {
     /// Looks after what changes slowly.
     async fn look_around(&mut self) -> anyhow::Result<()> {
         let mut warnings = self.watch.check(&self.attached.attachments).await?;
-        for reloaded in self.databases.reload_changed() {
-            match reloaded {
-                Ok(file) => tell(&format!(
-                    "took up the new geo database `{}`",
-                    file.display()
-                )),
-                Err(error) => warnings.push(format!("{error}; the old one stays in use")),
-            }
-        }
+        warnings.extend(self.geo_watch.look(&mut self.databases).await);
         warn(&warnings);
         Ok(())
     }
@@ -279,8 +312,14 @@ impl Session {
         let drained = drain_rest(&mut counting, &clock);
         // What can't be looked up is no reason to lose what was counted.
         warn(&watch.complaints(&attachments).unwrap_or_default());
-        take_samples(&mut ring.into_inner(), &clock, usize::MAX, &mut names);
-        let dropped = samples_dropped(&self.sample_counters);
+        take_samples(
+            &mut ring.into_inner(),
+            &clock,
+            usize::MAX,
+            &self.numbers,
+            &mut names,
+        );
+        let dropped = self.samples_dropped_before + samples_dropped(&self.sample_counters);
         let recordable = Recordable {
             interfaces: &interfaces,
             names: &names,
@@ -291,7 +330,7 @@ impl Session {
         let span = (self.started_at, Timestamp::now());
         let mut meta = Meta::new(span, counting.epochs, interfaces, dropped);
         meta.clock_step_seconds = self.clock_step.map(|step| step.as_secs());
-        meta.losses.prefix_frames = counting.found.frames_without_room();
+        meta.losses.prefix_frames = counting.frames_without_room();
         let (devices, flows) = (counting.devices.devices(), &counting.table);
         let sources = Sources {
             devices,
@@ -319,42 +358,13 @@ fn drain_rest(counting: &mut Counting, clock: &TickClock) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn load_programs(plan: &RunPlan) -> anyhow::Result<Loaded> {
-    let devices: Vec<u64> = plan
-        .devices
-        .iter()
-        .filter_map(|device| Some(mac_word(device.mac?.octets())))
-        .collect();
-    let prefixes = plan.prefixes.iter().map(|tag| tag.prefix);
-    let prefixes: Vec<_> = prefixes
-        .map(|prefix| prefix_rule(prefix.octets(), prefix.bits()))
-        .collect();
-    let options = LoadOptions {
-        devices: &devices,
-        prefixes: &prefixes,
-        flow_table_size: plan.flow_table_size,
-        log_level: kernel_log_level(),
-        access: Access::Batch,
-    };
-    Ok(load::load(&options)?)
-}
-
-/// Returns what the programs log, as aya's level: as much as this process, but nothing by default,
-/// so that the verifier removes the statements.
-fn kernel_log_level() -> u8 {
-    match log::max_level() {
-        log::LevelFilter::Off | log::LevelFilter::Error | log::LevelFilter::Warn => 0,
-        level => level as u8,
-    }
-}
-
-fn open_kernel_log(ebpf: &mut Ebpf) -> anyhow::Result<Option<AsyncFd<KernelLog>>> {
-    if kernel_log_level() == 0 {
-        return Ok(None);
-    }
-    let log = kernel::log::open(ebpf).context("open the programs' log")?;
-    let log = log.map(kernel::log::watch).transpose();
-    log.context("watch the programs' log")
+/// Returns the ticks of an interval, the first of which is over: it is at once, and an epoch that has
+/// only begun has nothing to drain.
+async fn interval_of(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks.tick().await;
+    ticks
 }
 
 /// Takes in the names in the ring's samples; returns whether none is left.
@@ -362,9 +372,13 @@ fn take_samples(
     ring: &mut RingBuf<MapData>,
     clock: &TickClock,
     most: usize,
+    numbers: &Numbers,
     names: &mut NameTable,
 ) -> bool {
-    samples::take(ring, clock, most, &mut |sample| names.observe(&sample))
+    samples::take(ring, clock, most, &mut |sample| {
+        let device = numbers.of(sample.device);
+        names.observe(&PayloadSample { device, ..sample });
+    })
 }
 
 /// Returns how many samples did not arrive. A figure that can't be read is no reason to stop.
@@ -372,14 +386,4 @@ fn samples_dropped(counters: &PerCpuArray<MapData, SampleCounters>) -> u64 {
     totals::read_samples(counters).map_or(0, |counters| {
         counters.no_room + counters.unreadable + counters.turned_away
     })
-}
-
-/// Waits for the programs' log; for ever, when there is none.
-async fn readable(
-    log: &mut Option<AsyncFd<KernelLog>>,
-) -> io::Result<AsyncFdReadyMutGuard<'_, KernelLog>> {
-    match log {
-        Some(log) => log.readable_mut().await,
-        None => std::future::pending().await,
-    }
 }

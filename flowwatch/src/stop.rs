@@ -1,5 +1,6 @@
 //! What ends the counting: SIGINT, SIGTERM, SIGHUP, or the end of the planned duration.
 
+use std::io::{IsTerminal as _, stderr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,6 +13,9 @@ pub(crate) struct Stop {
     terminate: Signal,
     /// A terminal that went away; none where this process was told to outlive it (nohup).
     hangup: Option<Signal>,
+    /// Whether a hang-up is somebody else's, as long as the terminal is there, or where there never
+    /// was one.
+    had_terminal: Option<bool>,
     deadline: Option<Instant>,
 }
 
@@ -28,8 +32,14 @@ impl Stop {
             interrupt: signal(SignalKind::interrupt()).context("listen for SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
             hangup: hangup.transpose().context("listen for SIGHUP")?,
+            had_terminal: None,
             deadline: None,
         })
+    }
+
+    /// Leaves hang-ups to somebody else, but for that of the terminal, where there is one now.
+    pub(crate) fn leave_hangup(&mut self, had_terminal: bool) {
+        self.had_terminal = Some(had_terminal);
     }
 
     /// Sets the end: so long from now. One beyond all clocks never comes.
@@ -41,7 +51,15 @@ impl Stop {
     pub(crate) async fn requested(&mut self) {
         let hangup = async {
             match &mut self.hangup {
-                Some(hangup) => hangup.recv().await,
+                Some(hangup) => loop {
+                    hangup.recv().await;
+                    if self
+                        .had_terminal
+                        .is_none_or(|had| had && !stderr().is_terminal())
+                    {
+                        break;
+                    }
+                },
                 None => std::future::pending().await,
             }
         };
@@ -54,7 +72,7 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-            _ = hangup => {}
+            () = hangup => {}
             () = deadline => {}
         }
     }

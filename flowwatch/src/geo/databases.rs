@@ -1,7 +1,7 @@
 //! All databases in use, in order of precedence, and the place that they together give an address.
 //!
 //! Opened from `--geo` files and the built-in database; `place_of` is asked by `join`, which caches
-//! the answers, and `reload_changed` by `run`, now and then.
+//! the answers, and `changed` by `run`, now and then.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -136,17 +136,24 @@ impl Databases {
             .collect()
     }
 
-    /// Takes up the files that were replaced. One that is still changing is left alone until two
-    /// looks find it the same: it may be on its way, octet by octet.
-    ///
-    /// Returns one result for each file that changed: its path, or why it was refused, in which case
-    /// the old one stays in use. A refused file is tried again when it changes again.
-    pub fn reload_changed(&mut self) -> Vec<Result<PathBuf, GeoError>> {
-        let changed: Vec<_> = self.files.iter_mut().filter_map(OpenFile::reload).collect();
-        if changed.iter().any(Result::is_ok) {
+    /// Looks which files were replaced, and returns those that are to be opened. One that is still
+    /// changing is left alone until two looks find it the same: it may be on its way, octet by octet.
+    /// A file that is refused is tried again when it changes again.
+    pub fn changed(&mut self) -> Vec<ChangedFile> {
+        let files = self.files.iter_mut();
+        files.filter_map(OpenFile::changed).collect()
+    }
+
+    /// Takes up a file that was opened anew. Returns its path, or why it was refused, in which case
+    /// the old one stays in use; nothing for one that is none of these databases' any more.
+    pub fn take_up(&mut self, opened: OpenedFile) -> Option<Result<PathBuf, GeoError>> {
+        let OpenedFile { path, outcome } = opened;
+        let file = self.files.iter_mut().find(|file| file.path == path)?;
+        Some(outcome.map(|opened| {
+            *file = opened;
             self.version = next_version();
-        }
-        changed
+            path
+        }))
     }
 
     fn in_order(&self) -> impl Iterator<Item = &Database> {
@@ -197,17 +204,39 @@ impl OpenFile {
         })
     }
 
-    fn reload(&mut self) -> Option<Result<PathBuf, GeoError>> {
+    fn changed(&mut self) -> Option<ChangedFile> {
         let stamp = Stamp::of(&self.path);
         let is_settled = std::mem::replace(&mut self.looked_at, stamp) == stamp;
         if stamp == self.stamp || !is_settled {
             return None;
         }
         self.stamp = stamp;
-        Some(Self::open(&self.path).map(|opened| {
-            *self = opened;
-            self.path.clone()
-        }))
+        Some(ChangedFile {
+            path: self.path.clone(),
+        })
+    }
+}
+
+/// A file that was replaced.
+#[derive(Debug)]
+pub struct ChangedFile {
+    path: PathBuf,
+}
+
+/// A file that was opened anew, or refused.
+#[derive(Debug)]
+pub struct OpenedFile {
+    path: PathBuf,
+    outcome: Result<OpenFile, GeoError>,
+}
+
+impl ChangedFile {
+    /// Reads and checks the file, which takes a while.
+    #[must_use]
+    pub fn open(self) -> OpenedFile {
+        let outcome = OpenFile::open(&self.path);
+        let path = self.path;
+        OpenedFile { path, outcome }
     }
 }
 
@@ -270,6 +299,12 @@ mod tests {
         let new = path.with_extension("new");
         std::fs::write(&new, octets).unwrap();
         std::fs::rename(new, path).unwrap();
+    }
+
+    fn reload_changed(databases: &mut Databases) -> Vec<Result<PathBuf, GeoError>> {
+        let changed = databases.changed();
+        let opened = changed.into_iter().map(ChangedFile::open);
+        opened.filter_map(|it| databases.take_up(it)).collect()
     }
 
     fn country_of(databases: &Databases, address: &str) -> Option<String> {
@@ -407,7 +442,7 @@ mod tests {
             &[("52.0.0.0/8", json!({"country_code": "KR"}))],
         );
         let mut databases = Databases::open(std::slice::from_ref(&path), false).unwrap();
-        assert!(databases.reload_changed().is_empty());
+        assert!(reload_changed(&mut databases).is_empty());
         replace(
             &path,
             &test_database::octets(
@@ -420,10 +455,9 @@ mod tests {
             Some("KR")
         );
         let version = databases.version();
-        assert!(databases.reload_changed().is_empty(), "not settled yet");
+        assert!(reload_changed(&mut databases).is_empty(), "not settled yet");
         assert_eq!(databases.version(), version);
-        let taken_up: Vec<PathBuf> = databases
-            .reload_changed()
+        let taken_up: Vec<PathBuf> = reload_changed(&mut databases)
             .into_iter()
             .map(Result::unwrap)
             .collect();
@@ -433,7 +467,7 @@ mod tests {
             country_of(&databases, "52.79.197.188").as_deref(),
             Some("US")
         );
-        assert!(databases.reload_changed().is_empty());
+        assert!(reload_changed(&mut databases).is_empty());
     }
 
     #[test]
@@ -446,8 +480,8 @@ mod tests {
         );
         let mut databases = Databases::open(std::slice::from_ref(&path), false).unwrap();
         let refusal = |databases: &mut Databases| {
-            databases.reload_changed();
-            let mut results = databases.reload_changed();
+            reload_changed(databases);
+            let mut results = reload_changed(databases);
             assert_eq!(results.len(), 1);
             results.remove(0).unwrap_err()
         };
@@ -458,10 +492,10 @@ mod tests {
             GeoError::NotMaxMind { .. }
         ));
         assert_eq!(databases.version(), version);
-        assert!(databases.reload_changed().is_empty());
+        assert!(reload_changed(&mut databases).is_empty());
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(refusal(&mut databases), GeoError::Missing { .. }));
-        assert!(databases.reload_changed().is_empty());
+        assert!(reload_changed(&mut databases).is_empty());
         assert_eq!(
             country_of(&databases, "52.79.197.188").as_deref(),
             Some("KR")
@@ -473,8 +507,8 @@ mod tests {
                 &[("52.0.0.0/8", json!({"country_code": "US"}))],
             ),
         );
-        databases.reload_changed();
-        assert_eq!(databases.reload_changed().len(), 1);
+        reload_changed(&mut databases);
+        assert_eq!(reload_changed(&mut databases).len(), 1);
         assert_eq!(
             country_of(&databases, "52.79.197.188").as_deref(),
             Some("US")
@@ -494,11 +528,11 @@ mod tests {
         let whole = of("US");
         for length in (0..whole.len()).step_by(whole.len() / 4) {
             std::fs::write(&path, &whole[..length]).unwrap();
-            assert!(databases.reload_changed().is_empty(), "{length} octets");
+            assert!(reload_changed(&mut databases).is_empty(), "{length} octets");
         }
         std::fs::write(&path, whole).unwrap();
-        databases.reload_changed();
-        assert!(databases.reload_changed().remove(0).is_ok());
+        reload_changed(&mut databases);
+        assert!(reload_changed(&mut databases).remove(0).is_ok());
     }
 
     #[test]

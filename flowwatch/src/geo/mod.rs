@@ -14,7 +14,7 @@ mod place;
 mod scope;
 
 pub use database::attribution_of;
-pub use databases::{DatabaseDescription, Databases};
+pub use databases::{ChangedFile, DatabaseDescription, Databases, OpenedFile};
 pub use error::GeoError;
 pub use place::Place;
 pub use scope::Scope;

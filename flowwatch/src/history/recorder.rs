@@ -32,7 +32,7 @@ use crate::{
 const EARLIEST_PLAUSIBLE: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// Where and how to record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecorderOptions {
     /// The history's file.
     pub history: PathBuf,

@@ -50,12 +50,65 @@ impl TaggedDevices {
         !self.prefixes.is_empty()
     }
 
+    /// Returns the number of the device with this address.
+    #[must_use]
+    pub fn number_of(&self, mac: MacAddress) -> Option<u16> {
+        let position = self.devices.iter().position(|it| it.mac == Some(mac))?;
+        u16::try_from(position).ok()
+    }
+
+    /// Returns the addresses to count by other tags: those tagged, and of the devices that are known,
+    /// those that one of the prefixes tags; at most `most` of them.
+    #[must_use]
+    pub fn addresses_for(
+        &self,
+        devices: &[Device],
+        prefixes: &[PrefixTag],
+        most: usize,
+    ) -> Vec<MacAddress> {
+        let mut addresses: Vec<_> = devices.iter().filter_map(|device| device.mac).collect();
+        let known = self.devices.iter().filter_map(|device| device.mac);
+        for mac in known.filter(|mac| prefixes.iter().any(|tag| tag.prefix.matches(*mac))) {
+            if addresses.len() < most && !addresses.contains(&mac) {
+                addresses.push(mac);
+            }
+        }
+        addresses
+    }
+
+    /// Takes other tags. A device that is known keeps its number, and has the name that it is given
+    /// now; one that is tagged no longer stays with what was counted. `free` gives new numbers.
+    pub fn retag(
+        &mut self,
+        devices: &[Device],
+        prefixes: &[PrefixTag],
+        free: &mut dyn FnMut() -> u16,
+    ) {
+        for device in devices {
+            let known = device.mac.and_then(|mac| self.number_of(mac));
+            self.put(known.unwrap_or_else(&mut *free), device.clone());
+        }
+        self.prefixes = prefixes.to_vec();
+        self.prefixes
+            .sort_by_key(|tag| std::cmp::Reverse(tag.prefix.bits()));
+    }
+
+    fn put(&mut self, number: u16, device: Device) {
+        let number = usize::from(number);
+        if number >= self.devices.len() {
+            self.devices.resize(number + 1, Device::vacant());
+        }
+        self.devices[number] = device;
+    }
+
     /// Takes up devices that appeared, with their numbers, and returns those that are new.
     pub fn appear(&mut self, found: &BTreeMap<u16, [u8; 6]>) -> Vec<Device> {
         let mut new = Vec::new();
         for (&number, &octets) in found {
-            let number = usize::from(number);
-            let is_known = self.devices.get(number).is_some_and(|it| !it.is_vacant());
+            let is_known = self
+                .devices
+                .get(usize::from(number))
+                .is_some_and(|it| !it.is_vacant());
             let (false, Ok(mac)) = (is_known, MacAddress::new(octets)) else {
                 continue;
             };
@@ -66,10 +119,7 @@ impl TaggedDevices {
                 name: name.into(),
                 mac: Some(mac),
             };
-            if number >= self.devices.len() {
-                self.devices.resize(number + 1, Device::vacant());
-            }
-            self.devices[number] = device.clone();
+            self.put(number, device.clone());
             new.push(device);
         }
         new
@@ -135,6 +185,34 @@ mod tests {
         assert!(devices.devices()[0].is_vacant() && !devices.devices()[1].is_vacant());
         devices.appear(&BTreeMap::from([(0, FIRST), (1, SECOND)]));
         assert_eq!(names(devices.devices()), ["cam-00:00:01", "cam-00:00:02"]);
+    }
+
+    #[test]
+    fn a_device_keeps_its_number_when_the_tags_change() {
+        let mut devices = tagged(&["plug=50:c7:bf:0a:0b:0c", "cam=2c:aa:8e:*"]);
+        devices.appear(&BTreeMap::from([(1, FIRST)]));
+        let tags = [
+            "tv=02:00:00:00:00:01",
+            "socket=50:c7:bf:0a:0b:0c",
+            "eye=2c:*",
+        ];
+        let tags = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        let (tagged, prefixes) = DeviceTag::split(tags);
+        let addresses = devices.addresses_for(&tagged, &prefixes, 9);
+        let addresses: Vec<_> = addresses.iter().map(MacAddress::to_string).collect();
+        let expected = [
+            "02:00:00:00:00:01",
+            "50:c7:bf:0a:0b:0c",
+            "2c:aa:8e:00:00:01",
+        ];
+        assert_eq!(addresses, expected);
+        let mut free = 2..;
+        devices.retag(&tagged, &prefixes, &mut || free.next().unwrap());
+        assert_eq!(names(devices.devices()), ["socket", "cam-00:00:01", "tv"]);
+        devices.appear(&BTreeMap::from([(3, SECOND)]));
+        assert_eq!(&*devices.devices()[3].name, "eye-aa:8e:00:00:02");
+        devices.retag(&[], &prefixes, &mut || unreachable!());
+        assert_eq!(devices.devices().len(), 4, "what was counted stays");
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! The drains in the background: while one waits for the kernel, samples are still taken up.
 
+use std::collections::BTreeMap;
+
 use aya::maps::{MapData, MapError, PerCpuArray};
 use flowwatch_common::abi::DeviceCounters;
 use jiff::Timestamp;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
+use super::numbers::Numbers;
 use crate::console;
 use crate::history::{Epoch, GenerationId, Recorder};
 use crate::kernel::clock::{Moment, TickClock};
 use crate::kernel::drain::{Drain, DrainError};
 use crate::kernel::found::FoundDevices;
 use crate::kernel::totals;
-use crate::model::TaggedDevices;
-use crate::observation::{DeviceId, EpochFlow};
+use crate::model::{Device, MacAddress, PrefixTag, TaggedDevices};
+use crate::observation::{DeviceId, DeviceTotals, EpochFlow};
 use crate::store::FlowTable;
 
 /// A drain did not come to its end.
@@ -37,18 +40,45 @@ pub(crate) enum DrainerError {
 
 /// The kernel's counters and the window that they are added to.
 pub(crate) struct Counting {
-    pub(crate) drain: Drain,
-    pub(crate) device_counters: PerCpuArray<MapData, DeviceCounters>,
+    pub(crate) kernel: KernelSide,
     pub(crate) table: FlowTable,
     /// The devices, with those that appeared.
     pub(crate) devices: TaggedDevices,
-    pub(crate) found: FoundDevices,
+    /// What earlier loads of the programs had counted.
+    pub(crate) before: Before,
     /// Epochs drained so far.
     pub(crate) epochs: u64,
     /// The last reading of the clock that the window's times are by.
     pub(crate) clock: Moment,
     /// What takes epochs for the history; nothing when none is kept.
     pub(crate) recorder: Option<Recording>,
+}
+
+/// One load of the programs: its counters.
+pub(crate) struct KernelSide {
+    pub(crate) drain: Drain,
+    pub(crate) device_counters: PerCpuArray<MapData, DeviceCounters>,
+    pub(crate) found: FoundDevices,
+    /// The devices' numbers here.
+    pub(crate) numbers: Numbers,
+}
+
+/// Another load of the programs, and whom it counts.
+pub(crate) struct NextLoad {
+    pub(crate) drain: Drain,
+    pub(crate) device_counters: PerCpuArray<MapData, DeviceCounters>,
+    pub(crate) found: FoundDevices,
+    /// The devices' addresses, in the order of the kernel's numbers.
+    pub(crate) addresses: Vec<MacAddress>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) prefixes: Vec<PrefixTag>,
+}
+
+/// What earlier loads of the programs had counted, whose counters began at zero, too.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    totals: Vec<DeviceTotals>,
+    frames_without_room: u64,
 }
 
 /// The recorder, and whose epochs it is given.
@@ -72,21 +102,26 @@ impl Counting {
 
     fn end(&mut self, clock: &TickClock, is_last: bool) -> Result<u64, DrainerError> {
         self.follow_clock(clock);
+        self.kernel.drain.swap()?;
+        self.take_up_found()?;
         let table = &mut self.table;
         let records = self.recorder.is_some();
         let mut drained = Vec::new();
-        let flows = self.drain.end_epoch(clock, &mut |flow| {
-            table.fold(flow);
+        let numbers = self.kernel.numbers.all();
+        let number_of = |device: DeviceId| {
+            let known = numbers.get(usize::from(device)).copied().flatten();
+            known.unwrap_or_else(|| self.kernel.numbers.of(device))
+        };
+        let drain = &mut self.kernel.drain;
+        let flows = drain.empty_quiet_table(clock, &mut |flow| {
+            let device = number_of(flow.device);
+            let flow = EpochFlow { device, ..*flow };
+            table.fold(&flow);
             if records {
-                drained.push(*flow);
+                drained.push(flow);
             }
         })?;
-        self.take_up_found()?;
-        for device in 0..self.devices.devices().len() as DeviceId {
-            let read = totals::read(&self.device_counters, device);
-            self.table
-                .set_device_totals(device, read.map_err(DrainerError::Totals)?);
-        }
+        self.read_totals()?;
         self.epochs += 1;
         self.record(drained, is_last);
         Ok(flows)
@@ -122,10 +157,63 @@ impl Counting {
         });
     }
 
-    /// Takes up the devices that appeared under a prefix. After the epoch's flows: a device is noted
-    /// before its first frame is counted.
+    fn read_totals(&mut self) -> Result<(), DrainerError> {
+        for (device, number) in (0..).zip(self.kernel.numbers.all()) {
+            let Some(number) = number else { continue };
+            let read = totals::read(&self.kernel.device_counters, device);
+            let mut totals = read.map_err(DrainerError::Totals)?;
+            let before = self.before.totals.get(usize::from(number));
+            totals += before.copied().unwrap_or_default();
+            self.table.set_device_totals(number, totals);
+        }
+        Ok(())
+    }
+
+    /// Returns the frames of devices that a prefix tags and that found no room.
+    pub(crate) fn frames_without_room(&self) -> u64 {
+        self.before.frames_without_room + self.kernel.found.frames_without_room()
+    }
+
+    /// Goes on with another load of the programs, which has taken the place of this one: what this one
+    /// has counted is drained for the last time, and stays with its devices.
+    fn succeed(&mut self, clock: &TickClock, next: NextLoad) -> Result<(), DrainerError> {
+        // Programs of this load may have been under way when they were replaced: the first swap
+        // waits for them, and the second drain has what they were given meanwhile.
+        self.end_epoch(clock)?;
+        self.end_epoch(clock)?;
+        self.before.frames_without_room = self.frames_without_room();
+        let numbers = 0..self.devices.devices().len() as DeviceId;
+        let totals = numbers.map(|number| self.table.device(number).totals);
+        self.before.totals = totals.collect();
+        let old = &self.kernel.numbers;
+        let mut free = || old.take_free();
+        self.devices.retag(&next.devices, &next.prefixes, &mut free);
+        let known = next.addresses.iter();
+        let known = known.filter_map(|mac| self.devices.number_of(*mac));
+        let numbers = Numbers::new(known, old.free());
+        self.kernel = KernelSide {
+            drain: next.drain,
+            device_counters: next.device_counters,
+            found: next.found,
+            numbers,
+        };
+        Ok(())
+    }
+
+    /// Takes up the devices that appeared under a prefix. After the swap: a device is noted before its
+    /// first frame is counted, so all that are in the quiet table are known.
     fn take_up_found(&mut self) -> Result<(), DrainerError> {
-        let found = self.found.read().map_err(DrainerError::Found)?;
+        let found = self.kernel.found.read().map_err(DrainerError::Found)?;
+        let mut by_number = BTreeMap::new();
+        for (device, octets) in found {
+            let mac = MacAddress::new(octets).ok();
+            if let Some(number) = mac.and_then(|mac| self.devices.number_of(mac)) {
+                self.kernel.numbers.bind(device, number);
+            } else {
+                by_number.insert(self.kernel.numbers.of(device), octets);
+            }
+        }
+        let found = by_number;
         for device in self.devices.appear(&found) {
             let name = &device.name;
             console::tell(&format!("`{name}` appeared, and is counted"));
@@ -193,6 +281,38 @@ impl Drainer {
         match self {
             Self::Idle(counting) => Ok(counting),
             _ => std::future::pending().await,
+        }
+    }
+
+    /// Goes on with another load of the programs, once a drain under way is over. Returns its
+    /// devices' numbers.
+    pub(crate) async fn succeed(
+        &mut self,
+        clock: TickClock,
+        next: NextLoad,
+    ) -> Result<Numbers, DrainerError> {
+        self.at_rest().await?;
+        if let Self::Idle(mut counting) = std::mem::replace(self, Self::Lost) {
+            *self = Self::Busy(spawn_blocking(move || {
+                let outcome = counting.succeed(&clock, next).map(|()| 0);
+                (counting, outcome)
+            }));
+        }
+        Ok(self.at_rest().await?.kernel.numbers.clone())
+    }
+
+    /// Waits for a drain under way, and returns the counting at rest.
+    pub(crate) async fn at_rest(&mut self) -> Result<&mut Counting, DrainerError> {
+        if let Self::Busy(handle) = self {
+            let joined = handle.await;
+            *self = Self::Lost;
+            let (counting, outcome) = joined?;
+            *self = Self::Idle(counting);
+            outcome?;
+        }
+        match self {
+            Self::Idle(counting) => Ok(counting),
+            _ => Err(DrainerError::Lost),
         }
     }
 

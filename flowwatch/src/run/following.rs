@@ -88,6 +88,18 @@ impl Following {
         ));
     }
 
+    /// Has other names followed from the next look on, which is due at once.
+    pub(crate) fn want(&mut self, wanted: &[String]) {
+        self.wanted = wanted.to_vec();
+        self.due = Instant::now();
+    }
+
+    /// Notes that an interface took the programs no more; it is tried again at once.
+    pub(crate) fn lost(&mut self, attachment: &Attachment) {
+        self.record.gone(&attachment.interface, Timestamp::now());
+        self.due = Instant::now();
+    }
+
     /// Moves every time, as the clock was set.
     pub(crate) fn shift(&mut self, by: SignedDuration) {
         self.record.shift(by);

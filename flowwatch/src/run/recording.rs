@@ -19,11 +19,11 @@ pub(super) struct Recordable<'a> {
 impl Recordable<'_> {
     /// Records what is pending, once a record interval.
     pub(super) fn record_when_due(&self, counting: &mut Counting) -> anyhow::Result<()> {
+        let prefix_frames = counting.frames_without_room();
         let recorder = counting.recorder.as_mut().map(|it| &mut it.recorder);
         let Some(recorder) = recorder.filter(|recorder| recorder.is_due()) else {
             return Ok(());
         };
-        let prefix_frames = counting.found.frames_without_room();
         let interfaces = self.present();
         let known = self.known(counting.devices.devices(), &interfaces, prefix_frames);
         Ok(recorder.record(&known)?)
@@ -34,7 +34,7 @@ impl Recordable<'_> {
         let Some(recording) = counting.recorder.take() else {
             return Ok(());
         };
-        let prefix_frames = counting.found.frames_without_room();
+        let prefix_frames = counting.frames_without_room();
         let interfaces = self.present();
         let known = self.known(counting.devices.devices(), &interfaces, prefix_frames);
         Ok(recording.recorder.finish(&known)?)

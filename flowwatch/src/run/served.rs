@@ -54,7 +54,7 @@ impl Served {
 
     /// Tells those who watch what changed.
     pub(super) fn tell(&mut self, counting: &mut Counting, counted: &mut Counted<'_>) {
-        let (epochs, prefix_frames) = (counting.epochs, counting.found.frames_without_room());
+        let (epochs, prefix_frames) = (counting.epochs, counting.frames_without_room());
         let followed = Followed {
             devices: counting.devices.devices(),
             flows: &mut counting.table,

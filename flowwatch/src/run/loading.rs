@@ -1,0 +1,28 @@
+//! A load of the programs, as a plan wants them.
+
+use flowwatch_common::abi::mac_word;
+use flowwatch_common::prefix::prefix_rule;
+
+use super::kernel_log::kernel_log_level;
+use crate::kernel::batch::Access;
+use crate::kernel::load::{self, LoadOptions, Loaded};
+use crate::model::MacAddress;
+use crate::plan::RunPlan;
+
+/// Loads the programs for devices of these addresses, in this order, and for the plan's prefixes.
+pub(super) fn load_programs(addresses: &[MacAddress], plan: &RunPlan) -> anyhow::Result<Loaded> {
+    let devices = addresses.iter().map(|mac| mac_word(mac.octets()));
+    let devices: Vec<u64> = devices.collect();
+    let prefixes = plan.prefixes.iter().map(|tag| tag.prefix);
+    let prefixes: Vec<_> = prefixes
+        .map(|prefix| prefix_rule(prefix.octets(), prefix.bits()))
+        .collect();
+    let options = LoadOptions {
+        devices: &devices,
+        prefixes: &prefixes,
+        flow_table_size: plan.flow_table_size,
+        log_level: kernel_log_level(),
+        access: Access::Batch,
+    };
+    Ok(load::load(&options)?)
+}

@@ -1,0 +1,306 @@
+//! SIGHUP has the configuration read again, and what it says differently taken up while the
+//! counting goes on.
+//!
+//! Everything is read, checked, opened and loaded before anything changes, on threads of its own. Then
+//! the new programs take the places of the old ones, each in one step, and what the old ones had
+//! counted is drained for the last time.
+
+use std::io::{IsTerminal as _, stderr};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use flowwatch_common::abi::MAX_DEVICES;
+use flowwatch_common::prefix::MAX_FOUND_DEVICES;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::changes::{self, Changes};
+use super::drainer::NextLoad;
+use super::kernel_log::open_kernel_log;
+use super::loading::load_programs;
+use super::watch::HookWatch;
+use super::{Session, samples_dropped, take_samples, warn};
+use crate::console::tell;
+use crate::geo::Databases;
+use crate::kernel::attach::IngressHook;
+use crate::kernel::interface;
+use crate::kernel::load::{self, Loaded, program};
+use crate::kernel::samples;
+use crate::kernel::self_test::SelfTest;
+use crate::model::MacAddress;
+use crate::observation::DeviceId;
+use crate::plan::RunPlan;
+
+/// Reads the configuration again, and returns the plan that it makes with the command line.
+pub type Reread = Arc<dyn Fn() -> anyhow::Result<RunPlan> + Send + Sync>;
+
+/// What was read and checked.
+pub(crate) struct Wish {
+    plan: RunPlan,
+    /// Opened, where others than before are wanted.
+    databases: Option<Databases>,
+}
+
+/// What is ready to be taken up.
+pub(crate) struct Ready {
+    wish: Wish,
+    /// A load of the programs, for these addresses; nothing where the same are counted as before.
+    load: Option<(Vec<MacAddress>, Box<Loaded>)>,
+}
+
+/// How far a reload has come.
+pub(crate) enum Progress {
+    Read(Box<Wish>),
+    Ready(Box<Ready>),
+}
+
+/// The reload under way, or the wait for one.
+pub(crate) enum Reload {
+    /// There is no configuration file.
+    Never,
+    /// SIGHUP is waited for.
+    Waiting(Source),
+    /// The file is read, and what it names is opened.
+    Reading(Source, JoinHandle<anyhow::Result<Wish>>),
+    /// The programs are loaded.
+    Loading(Source, JoinHandle<anyhow::Result<Ready>>),
+}
+
+/// What tells that the configuration is to be read again, and reads it.
+pub(crate) struct Source {
+    hangup: Signal,
+    reread: Reread,
+    plan: RunPlan,
+}
+
+impl Reload {
+    /// Waits for SIGHUP, where there is a configuration to read again.
+    pub(crate) fn start(plan: &RunPlan, reread: Option<Reread>) -> anyhow::Result<Self> {
+        let Some(reread) = reread else {
+            return Ok(Self::Never);
+        };
+        Ok(Self::Waiting(Source {
+            hangup: signal(SignalKind::hangup()).context("listen for SIGHUP")?,
+            reread,
+            plan: plan.clone(),
+        }))
+    }
+
+    /// Waits until a reload has come further. May be dropped and called again.
+    pub(crate) async fn progress(&mut self) -> anyhow::Result<Progress> {
+        if let Self::Waiting(source) = self {
+            source.hangup.recv().await;
+            self.read();
+        }
+        let progress = match self {
+            Self::Reading(_, handle) => {
+                let read = handle.await;
+                read.map_err(Into::into)
+                    .and_then(|wish| Ok(Progress::Read(Box::new(wish?))))
+            }
+            Self::Loading(_, handle) => {
+                let loaded = handle.await;
+                loaded
+                    .map_err(Into::into)
+                    .and_then(|it| Ok(Progress::Ready(Box::new(it?))))
+            }
+            Self::Never | Self::Waiting(_) => return std::future::pending().await,
+        };
+        self.go_on(|source, ()| Self::Waiting(source), ());
+        progress
+    }
+
+    fn read(&mut self) {
+        let reread = |source: Source, ()| {
+            let (reread, before) = (Arc::clone(&source.reread), source.plan.clone());
+            Self::Reading(source, spawn_blocking(move || read(&reread, &before)))
+        };
+        self.go_on(reread, ());
+    }
+
+    fn load(&mut self, wish: Wish, addresses: Vec<MacAddress>, hooks: Vec<IngressHook>) {
+        let load = move |source: Source, wish: Wish| {
+            let work = move || load_for(wish, addresses, &hooks);
+            Self::Loading(source, spawn_blocking(work))
+        };
+        self.go_on(load, wish);
+    }
+
+    fn taken_up(&mut self, plan: &RunPlan) {
+        let source_of = |source: Source, plan: RunPlan| Self::Waiting(Source { plan, ..source });
+        self.go_on(source_of, plan.clone());
+    }
+
+    fn go_on<T>(&mut self, next: impl FnOnce(Source, T) -> Self, with: T) {
+        *self = match std::mem::replace(self, Self::Never) {
+            Self::Never => Self::Never,
+            Self::Waiting(source) | Self::Reading(source, _) | Self::Loading(source, _) => {
+                next(source, with)
+            }
+        };
+    }
+
+    fn plan(&self) -> Option<&RunPlan> {
+        match self {
+            Self::Never => None,
+            Self::Waiting(source) | Self::Reading(source, _) | Self::Loading(source, _) => {
+                Some(&source.plan)
+            }
+        }
+    }
+}
+
+/// Returns whether standard error is a terminal: one that hung up is none any more.
+pub(crate) fn has_terminal() -> bool {
+    stderr().is_terminal()
+}
+
+fn read(reread: &Reread, before: &RunPlan) -> anyhow::Result<Wish> {
+    let plan = reread()?;
+    let is_same = plan.geo == before.geo && plan.uses_builtin_geo == before.uses_builtin_geo;
+    let open = || Databases::open(&plan.geo, plan.uses_builtin_geo);
+    let databases = (!is_same).then(open).transpose()?;
+    Ok(Wish { plan, databases })
+}
+
+fn load_for(
+    wish: Wish,
+    addresses: Vec<MacAddress>,
+    hooks: &[IngressHook],
+) -> anyhow::Result<Ready> {
+    let mut loaded = load_programs(&addresses, &wish.plan)?;
+    let ebpf = &mut loaded.programs.ebpf;
+    load::load_program(ebpf, program::EGRESS)?;
+    load::load_program(ebpf, program::INGRESS)?;
+    if hooks.contains(&IngressHook::Xdp) {
+        // Where the kernel doesn't take this one, the other is loaded as it is put in its place.
+        let _ = load::load_program(ebpf, program::XDP_FRAGMENTS);
+    }
+    let load = Some((addresses, Box::new(loaded)));
+    Ok(Ready { wish, load })
+}
+
+impl Session {
+    /// Goes on with a reload. What is wrong with the configuration is told, and the old one stays.
+    pub(super) async fn reload(
+        &mut self,
+        progress: anyhow::Result<Progress>,
+    ) -> anyhow::Result<()> {
+        let outcome = match progress {
+            Ok(Progress::Read(wish)) => self.prepare(*wish).await,
+            Ok(Progress::Ready(ready)) => Ok(Some(ready)),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(Some(ready)) => self.take_up(*ready).await,
+            Ok(None) => Ok(()),
+            Err(error) => {
+                warn(&[format!(
+                    "take up the configuration: {error:#}; the old one stays in use"
+                )]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks what only the host knows, and has other programs loaded where others are needed.
+    async fn prepare(&mut self, wish: Wish) -> anyhow::Result<Option<Box<Ready>>> {
+        let Some(before) = self.reload.plan() else {
+            return Ok(None);
+        };
+        let changes = Changes::between(before, &wish.plan);
+        let existing = interface::list().await?;
+        interface::resolve(&changes.new_interfaces(), &existing)?;
+        let (_, refused) = interface::resolve_present(&wish.plan.interfaces, &existing);
+        if let Some(error) = refused.into_iter().next() {
+            return Err(error.into());
+        }
+        if !changes.need_a_load() {
+            return Ok(Some(Box::new(Ready { wish, load: None })));
+        }
+        let counting = self.drainer.at_rest().await?;
+        let plan = &wish.plan;
+        let known = &counting.devices;
+        let room = usize::from(DeviceId::MAX - counting.kernel.numbers.free());
+        if plan.devices.len() + MAX_FOUND_DEVICES as usize > room {
+            bail!("too many devices were tagged since the start; start flowwatch again");
+        }
+        let addresses = known.addresses_for(&plan.devices, &plan.prefixes, MAX_DEVICES);
+        let hooks = self.attached.attachments.iter().map(|it| it.ingress);
+        self.reload.load(wish, addresses, hooks.collect());
+        Ok(None)
+    }
+
+    async fn take_up(&mut self, ready: Ready) -> anyhow::Result<()> {
+        let Some(before) = self.reload.plan().cloned() else {
+            return Ok(());
+        };
+        let Wish { plan, databases } = ready.wish;
+        if let Some((addresses, loaded)) = ready.load {
+            self.succeed(&plan, addresses, *loaded).await?;
+        }
+        if let Some(databases) = databases {
+            self.databases = databases;
+        }
+        if before.interfaces != plan.interfaces {
+            self.following.want(&plan.interfaces);
+            self.follow().await;
+        }
+        let changes = Changes::between(&before, &plan);
+        self.interval = plan.interval;
+        tell(&changes.told());
+        warn(&changes.left_out());
+        self.reload.taken_up(&changes::taken_up(&before, &plan));
+        Ok(())
+    }
+
+    /// Puts other programs in the places of those that count, and goes on with their counters.
+    async fn succeed(
+        &mut self,
+        plan: &RunPlan,
+        addresses: Vec<MacAddress>,
+        mut loaded: Loaded,
+    ) -> anyhow::Result<()> {
+        let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
+        let watch = HookWatch::new(SelfTest::start(loaded.hooks_seen, loaded.self_test)?);
+        let ring = samples::watch(loaded.samples).context("watch the sample ring")?;
+        self.drainer.at_rest().await?;
+        let refused = self.attached.replace(&mut loaded.programs.ebpf)?;
+        for (attachment, error) in refused {
+            warn(&[format!(
+                "{:#}; it is tried again",
+                anyhow::Error::from(error)
+            )]);
+            self.following.lost(&attachment);
+        }
+        self.take_up_clock(loaded.programs.clock()?);
+        let next = NextLoad {
+            drain: loaded.drain,
+            device_counters: loaded.device_counters,
+            found: loaded.found,
+            addresses,
+            devices: plan.devices.clone(),
+            prefixes: plan.prefixes.clone(),
+        };
+        let clock = self.clock;
+        let numbers = self.drainer.succeed(clock, next).await?;
+        // The old programs are done: their ring is as full as it will ever be.
+        let old = &self.numbers;
+        take_samples(
+            self.ring.get_mut(),
+            &clock,
+            usize::MAX,
+            old,
+            &mut self.names,
+        );
+        self.samples_dropped_before += samples_dropped(&self.sample_counters);
+        self.numbers = numbers;
+        self.ring = ring;
+        self.sample_counters = loaded.sample_counters;
+        self.programs = loaded.programs;
+        self.kernel_log = kernel_log;
+        self.watch = watch;
+        self.watch.compare_with(interface::list().await?);
+        Ok(())
+    }
+}
