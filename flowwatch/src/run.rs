@@ -154,7 +154,7 @@ impl Session {
                 numbers: numbers.clone(),
             },
             before: Before::default(),
-            table: FlowTable::new(plan.devices.len(), WINDOW_FLOWS),
+            table: window(plan),
             devices: TaggedDevices::new(&plan.devices, &plan.prefixes),
             epochs: 0,
             clock: *clock.moment(),
@@ -341,6 +341,16 @@ impl Session {
         let outcome = outcome.and(under_way.map_err(Into::into)).and(drained);
         let outcome = outcome.and(recorded);
         Ok((join(sources, meta), outcome))
+    }
+}
+
+/// Returns an empty window. Where all is recorded, it is for those who look at what goes on now.
+fn window(plan: &RunPlan) -> FlowTable {
+    let table = FlowTable::new(plan.devices.len(), WINDOW_FLOWS);
+    if plan.history.is_some() {
+        table.that_forgets()
+    } else {
+        table
     }
 }
 

@@ -126,7 +126,7 @@ impl<'a> World<'a> {
             devices: ["camera=2c:aa:8e:00:00:01", "plug=2c:aa:8e:00:00:02"]
                 .map(|tag| tag.parse().unwrap())
                 .to_vec(),
-            flows: window(),
+            flows: window(seed),
             names: NameTable::new(limits),
             databases,
             has_places: true,
@@ -144,7 +144,7 @@ impl<'a> World<'a> {
             85..95 => self.request(),
             95..97 => self.total(),
             97 => self.appear(),
-            98 if self.chance.below(20) == 0 => self.flows = window(),
+            98 if self.chance.below(20) == 0 => self.flows = window(self.chance.0),
             98 => {
                 let device = self.device();
                 self.names.offer(device, &[address("192.168.8.1")]);
@@ -298,8 +298,14 @@ impl<'a> World<'a> {
     }
 }
 
-fn window() -> FlowTable {
-    FlowTable::new(2, NonZeroUsize::new(60).unwrap())
+/// A window with room for some of the flows; one of an even number forgets.
+fn window(number: u64) -> FlowTable {
+    let table = FlowTable::new(2, NonZeroUsize::new(60).unwrap());
+    if number.is_multiple_of(2) {
+        table.that_forgets()
+    } else {
+        table
+    }
 }
 
 fn address(text: &str) -> IpAddr {

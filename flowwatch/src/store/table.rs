@@ -1,7 +1,7 @@
 //! The window of flows in user space.
 //!
-//! Filled by each drain of the kernel's tables; read by `join`. Bounded: a flow that finds no room
-//! adds to its device's overflow, so no octet is lost, only its destination.
+//! Filled by each drain of the kernel's tables; read by `join`. Bounded: a flow that finds no room, or
+//! that made room for others, adds to its device's overflow, so no octet is lost, only its destination.
 
 use std::{net::IpAddr, num::NonZeroUsize};
 
@@ -58,7 +58,7 @@ pub struct DeviceWindow {
     pub totals: DeviceTotals,
     /// Everything that was folded, whether it found room or not.
     pub folded: BothWays,
-    /// Of that, what found no room in the window.
+    /// Of that, what is in no flow of the window: it found no room, or was forgotten.
     pub overflow: BothWays,
 }
 
@@ -68,6 +68,8 @@ pub struct FlowTable {
     flows: IndexMap<FlowKey, PackedCounts, RandomState>,
     devices: Vec<DeviceWindow>,
     capacity: usize,
+    /// Whether a full window makes room.
+    forgets: bool,
     /// What changed since that was asked for; none where nobody asks.
     changes: Option<FlowChanges>,
 }
@@ -108,8 +110,17 @@ impl FlowTable {
             flows: IndexMap::default(),
             devices: vec![DeviceWindow::default(); devices],
             capacity: capacity.get(),
+            forgets: false,
             changes: None,
         }
+    }
+
+    /// Has the window, when it is full, forget the quarter of its flows that are silent for longest: for
+    /// those who look at what goes on now. One that speaks again is counted from then on.
+    #[must_use]
+    pub fn that_forgets(mut self) -> Self {
+        self.forgets = true;
+        self
     }
 
     /// Adds a flow's counts of one epoch.
@@ -130,6 +141,10 @@ impl FlowTable {
     fn enter(&mut self, flow: &EpochFlow) -> bool {
         let key = FlowKey::of(flow);
         let is_full = self.flows.len() >= self.capacity;
+        if is_full && self.forgets && !self.flows.contains_key(&key) {
+            self.forget(self.capacity.div_ceil(4));
+            return self.enter(flow);
+        }
         let (at, began_earlier) = match self.flows.get_full_mut(&key) {
             Some((at, _, counts)) => (at, counts.fold(flow)),
             None if is_full => return false,
@@ -142,6 +157,26 @@ impl FlowTable {
             }
         }
         true
+    }
+
+    /// Forgets so many flows, those that are silent for longest; their counts stay with their devices.
+    /// Flows have other positions then: whoever follows begins anew.
+    fn forget(&mut self, count: usize) {
+        let mut times: Vec<_> = self.flows.values().map(|it| it.last_seen).collect();
+        let (earlier, &mut latest, _) = times.select_nth_unstable(count - 1);
+        let earlier = earlier.iter().filter(|time| **time < latest).count();
+        let mut of_the_latest = count - earlier;
+        let devices = &mut self.devices;
+        self.flows.retain(|key, counts| {
+            let is_one_of_the_latest = counts.last_seen == latest && of_the_latest > 0;
+            of_the_latest -= usize::from(is_one_of_the_latest);
+            let stays = counts.last_seen >= latest && !is_one_of_the_latest;
+            if !stays && let Some(device) = devices.get_mut(usize::from(key.device())) {
+                device.overflow += counts.traffic;
+            }
+            stays
+        });
+        self.changes = None;
     }
 
     /// Moves the times of every flow, as the clock that they are by was set.
@@ -212,7 +247,8 @@ impl FlowTable {
         self.changes = None;
     }
 
-    /// Returns which flows changed since the last call; nothing where that was not noted.
+    /// Returns which flows changed since the last call; nothing where that was not noted, or flows
+    /// have other positions now.
     pub fn take_changes(&mut self) -> Option<FlowChanges> {
         self.changes.as_mut().map(std::mem::take)
     }
@@ -254,6 +290,10 @@ impl FlowKey {
         }
     }
 
+    const fn device(&self) -> DeviceId {
+        (self.rest >> 32) as u16
+    }
+
     fn entry(&self, counts: &PackedCounts) -> FlowEntry {
         let bits = u128::from(self.remote[0]) << 64 | u128::from(self.remote[1]);
         let remote = if self.rest & 1 == 1 {
@@ -262,7 +302,7 @@ impl FlowKey {
             IpAddr::V6(bits.into())
         };
         FlowEntry {
-            device: (self.rest >> 32) as u16,
+            device: self.device(),
             remote,
             protocol: (self.rest >> 8) as u8,
             remote_port: (self.rest >> 16) as u16,
@@ -464,6 +504,34 @@ mod tests {
             }
         );
         assert_eq!(table.traffic().up.octets, 135);
+    }
+
+    #[test]
+    fn a_window_that_forgets_keeps_the_latest_flows_and_every_octet() {
+        let mut table = table(8).that_forgets();
+        table.follow();
+        let seen_at = |second: i64, number: u32| EpochFlow {
+            remote: std::net::Ipv4Addr::from(0xc000_0200 + number).into(),
+            last_seen: Timestamp::from_second(second).unwrap(),
+            ..flow((number % 2) as DeviceId, "192.0.2.1", u64::from(number))
+        };
+        // The first three are of one moment, of which two are forgotten.
+        for (number, second) in (1..).zip([50, 50, 50, 90, 80, 70, 60, 100]) {
+            table.fold(&seen_at(second, number));
+        }
+        table.fold(&seen_at(100, 8));
+        assert_eq!(table.len(), 8, "a flow that is known needs no room");
+        table.fold(&seen_at(101, 9));
+
+        let octets = table.flows().map(|it| it.counts.traffic.up.octets);
+        assert_eq!(octets.collect::<Vec<_>>(), [3, 4, 5, 6, 7, 16, 9]);
+        assert_eq!(table.device(1).overflow.up.octets, 1);
+        assert_eq!(table.device(0).overflow.up.octets, 2);
+        assert_eq!(table.traffic().up.octets, (1..=9).sum::<u64>() + 8);
+        assert_eq!(table.take_changes(), None, "positions are others");
+        table.fold(&seen_at(102, 10));
+        table.fold(&seen_at(102, 1));
+        assert_eq!(table.len(), 7, "those of 50 and 60 seconds made room");
     }
 
     #[test]
