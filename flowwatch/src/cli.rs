@@ -132,8 +132,8 @@ pub enum Command {
     /// Tell what was recorded over a span of time: in tables, as a write-up, or as a page with a map
     ///
     /// Reads the history that `run --history` records; needs no privileges but to read that file.
-    #[command(override_usage = report::USAGE, after_help = report::EXAMPLES)]
-    #[command(after_long_help = format!("{}\n\n{}", report::EXAMPLES, report::described_fields()))]
+    #[command(override_usage = report::USAGE, after_help = report::after_help())]
+    #[command(after_long_help = format!("{}\n\n{}", report::after_help(), report::described_fields()))]
     Report(ReportArgs),
 
     /// Print who is on the LAN: vendor, name, addresses, and the option that tags each device
@@ -149,8 +149,8 @@ pub enum Command {
     /// Compares two captures, histories, parts of a history, or documents that `run` or `replay`
     /// wrote: before and after a firmware, this week and the last. An address that lives on under a
     /// new name is shown with both.
-    #[command(override_usage = diff::USAGE, after_help = diff::EXAMPLES)]
-    #[command(after_long_help = format!("{}\n\n{}", diff::EXAMPLES, diff::described_fields()))]
+    #[command(override_usage = diff::USAGE, after_help = diff::after_help())]
+    #[command(after_long_help = format!("{}\n\n{}", diff::after_help(), diff::described_fields()))]
     Diff(DiffArgs),
 
     /// Show devices and destinations as they are now, in the terminal

@@ -55,6 +55,17 @@ impl Failure {
             cause: cause.into(),
         }
     }
+
+    /// Returns the error of a history that was to be read: another one should have been named,
+    /// unless it is privileges that lack.
+    #[must_use]
+    pub fn unreadable(error: HistoryError) -> Self {
+        let status = match error {
+            HistoryError::NotPermitted(_) => ExitStatus::NotPermitted,
+            _ => ExitStatus::Usage,
+        };
+        Self::new(status, error)
+    }
 }
 
 impl std::fmt::Display for Failure {

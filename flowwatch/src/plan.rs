@@ -3,6 +3,7 @@
 //! `cli` and `config` each read [`Settings`]; merged, they become a [`RunPlan`], after which nothing
 //! about the wish is left to find out. Pure: whether interfaces and files exist is for others.
 
+mod choice;
 mod devices;
 mod diff;
 mod history;
@@ -31,9 +32,10 @@ use crate::{
     when::WhenError,
 };
 
+pub use self::choice::{DeviceChoice, listed_devices};
 pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
-pub use self::diff::{DEFAULT_HISTORY, DeviceChoice, DiffPlan};
-pub use self::history::{DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
+pub use self::diff::DiffPlan;
+pub use self::history::{DEFAULT_HISTORY, DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
 pub use self::hooks::{ATTACH_MODES, TC_HOOKS};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 pub use self::report::{PAGE, ReportForm, ReportPlan, ReportSource, ReportWish, parse_form};

@@ -2,12 +2,15 @@
 //!
 //! Says when there is nothing to tell; leaves out the devices that nobody asked for.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     exit::{ExitStatus, Failure},
-    history::{Bucket, History, HistoryError, Span, Step},
-    plan::{ReportPlan, ReportSource},
+    history::{Bucket, History, Span, Step},
+    plan::{DeviceChoice, ReportPlan, ReportSource, listed_devices},
     replay,
     store::{DeviceSummary, Snapshot},
 };
@@ -41,7 +44,7 @@ pub enum RecallError {
     Device {
         /// What was asked for.
         name: String,
-        /// The devices that there are, with commas.
+        /// Devices that there are.
         known: String,
     },
 }
@@ -51,10 +54,25 @@ pub enum RecallError {
 pub struct Recalled {
     /// What was counted.
     pub snapshot: Snapshot,
-    /// The span that it is of; of a capture, its own.
+    /// The span that it is of: as much of what was asked for as there is, widened to the history's
+    /// buckets.
     pub span: Span,
     /// What each device sent and received by time, in buckets of at least `step`; a capture has none.
     pub series: Vec<Bucket>,
+}
+
+impl Recalled {
+    fn of(snapshot: Snapshot) -> Self {
+        let span = Span {
+            since: snapshot.meta.started_at,
+            until: snapshot.meta.ended_at,
+        };
+        Self {
+            snapshot,
+            span,
+            series: Vec::new(),
+        }
+    }
 }
 
 /// Returns what a plan is about; with `step`, also its course over time. What ended early (a capture
@@ -70,19 +88,7 @@ pub fn recall(
         ReportSource::History(path, span) => (of_history(path, *span, step)?, Ok(())),
         ReportSource::Capture(replayed) => {
             let (snapshot, outcome) = replay::replay(replayed)?;
-            let span = Span {
-                since: snapshot.meta.started_at,
-                until: snapshot.meta.ended_at,
-            };
-            let series = Vec::new();
-            (
-                Recalled {
-                    snapshot,
-                    span,
-                    series,
-                },
-                outcome,
-            )
+            (Recalled::of(snapshot), outcome)
         }
     };
     if !plan.devices.is_empty() {
@@ -97,54 +103,46 @@ fn of_history(
     span: Span,
     step: impl FnOnce(Span) -> Option<Step>,
 ) -> anyhow::Result<Recalled> {
-    let history = History::open(path)?;
-    let held = history.span()?;
+    let history = History::open(path).map_err(Failure::unreadable)?;
+    let held = history.span().map_err(Failure::unreadable)?;
     let held = held.ok_or_else(|| RecallError::Empty(path.to_owned()))?;
     if span.since >= held.until || span.until <= held.since {
         let path = path.to_owned();
         return Err(RecallError::Nothing { path, span, held }.into());
     }
-    let series = |step| -> Result<_, HistoryError> { history.series(span, step) };
-    Ok(Recalled {
-        snapshot: history.snapshot(span)?,
-        series: step(span).map(series).transpose()?.unwrap_or_default(),
-        span,
-    })
+    let mut recalled = Recalled::of(history.snapshot(span).map_err(Failure::unreadable)?);
+    if let Some(step) = step(recalled.span) {
+        let series = history.series(recalled.span, step);
+        recalled.series = series.map_err(Failure::unreadable)?;
+    }
+    Ok(recalled)
 }
 
-/// Leaves out every device but those of these names or MAC addresses.
-fn choose(recalled: &mut Recalled, wanted: &[String]) -> Result<(), RecallError> {
+/// Leaves out every device but the chosen ones.
+fn choose(recalled: &mut Recalled, choices: &[DeviceChoice]) -> Result<(), RecallError> {
     let Recalled {
         snapshot, series, ..
     } = recalled;
-    let is = |device: &DeviceSummary, name: &String| {
-        device.device == *name
-            || device
-                .device_mac
-                .is_some_and(|mac| mac.to_string() == *name)
-    };
-    for name in wanted {
-        if !snapshot.devices.iter().any(|device| is(device, name)) {
-            let known: Vec<_> = snapshot.devices.iter().map(|it| &*it.device).collect();
+    let is = |choice: &DeviceChoice, it: &DeviceSummary| choice.is(&it.device, it.device_mac);
+    for choice in choices {
+        if !snapshot.devices.iter().any(|device| is(choice, device)) {
+            let known = snapshot.devices.iter().map(|it| &*it.device);
             return Err(RecallError::Device {
-                name: name.clone(),
-                known: known.join(", "),
+                name: choice.to_string(),
+                known: listed_devices(known),
             });
         }
     }
     snapshot
         .devices
-        .retain(|device| wanted.iter().any(|name| is(device, name)));
-    let names: Vec<_> = snapshot
-        .devices
-        .iter()
-        .map(|it| it.device.clone())
-        .collect();
-    let is_chosen = |device: &str| names.iter().any(|name| name == device);
-    snapshot.flows.retain(|it| is_chosen(&it.device.name));
-    snapshot.unaccounted.retain(|it| is_chosen(&it.device));
-    snapshot.resolving.retain(|it| is_chosen(&it.device));
-    series.retain(|it| is_chosen(&it.device));
+        .retain(|device| choices.iter().any(|choice| is(choice, device)));
+    let names: HashSet<_> = snapshot.devices.iter().map(|it| &*it.device).collect();
+    snapshot.flows.retain(|it| names.contains(&*it.device.name));
+    snapshot
+        .unaccounted
+        .retain(|it| names.contains(&*it.device));
+    snapshot.resolving.retain(|it| names.contains(&*it.device));
+    series.retain(|it| names.contains(&*it.device));
     Ok(())
 }
 

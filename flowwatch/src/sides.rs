@@ -75,8 +75,8 @@ fn read(label: &str, named: Named, plan: &DiffPlan) -> anyhow::Result<(Side, any
         Named::Stdin => capture(label, "-".into(), plan),
         Named::Document(path) => Ok((document::read(label, &path).map_err(usage)?, Ok(()))),
         Named::History(path, span) => {
-            let history = History::open(&path).map_err(unreadable)?;
-            let side = recorded(label, &history, span).map_err(unreadable)?;
+            let history = History::open(&path).map_err(Failure::unreadable)?;
+            let side = recorded(label, &history, span).map_err(Failure::unreadable)?;
             let side = side.ok_or_else(|| usage(SideError::NothingRecorded(path)))?;
             Ok((side, Ok(())))
         }
@@ -88,7 +88,11 @@ fn capture(
     path: std::path::PathBuf,
     plan: &DiffPlan,
 ) -> anyhow::Result<(Side, anyhow::Result<()>)> {
-    let plan = ReplayPlan::new(path, plan.tags(), plan.counting.clone())?;
+    let plan = ReplayPlan::new(
+        path,
+        DeviceChoice::tags(&plan.devices),
+        plan.counting.clone(),
+    )?;
     let (snapshot, outcome) = replay(&plan)?;
     Ok((Side::of(label, "capture", &snapshot), outcome))
 }
@@ -111,11 +115,6 @@ fn recorded(
     Ok(Some(Side::of(label, "history", &snapshot)))
 }
 
-/// A history that can't be read is a wrong wish, as a capture is.
-fn unreadable(error: HistoryError) -> Failure {
-    Failure::new(ExitStatus::Usage, error)
-}
-
 /// Leaves the chosen devices on both sides. One that is chosen by its name on one side is the same on
 /// the other by its MAC address.
 fn chosen(sides: [Side; 2], choices: &[DeviceChoice]) -> Result<[Side; 2], SideError> {
@@ -124,11 +123,14 @@ fn chosen(sides: [Side; 2], choices: &[DeviceChoice]) -> Result<[Side; 2], SideE
     }
     let all = || sides.iter().flat_map(|side| &side.devices);
     for choice in choices {
-        if !all().any(|device| choice.is(device)) {
+        if !all().any(|device| choice.is(&device.name, device.mac)) {
             return Err(SideError::no_such_device(choice, all()));
         }
     }
-    let is_chosen = |device: &SideDevice| choices.iter().any(|choice| choice.is(device));
+    let is_chosen = |device: &SideDevice| {
+        let mut choices = choices.iter();
+        choices.any(|choice| choice.is(&device.name, device.mac))
+    };
     let macs: HashSet<MacAddress> = all()
         .filter(|device| is_chosen(device))
         .filter_map(|device| device.mac)

@@ -5,6 +5,12 @@
 
 use jiff::{Timestamp, ToSpan as _, civil::Date, civil::DateTime, tz::TimeZone};
 
+/// The ways to write a moment, for help.
+pub const MOMENTS: &str = "\
+A moment is 2026-01-31 (where that day begins), 2026-01-31 12:00, a time of RFC 3339
+(2026-01-31T12:00:00+01:00), today, yesterday, now, or how long ago: 90m, 12h, 7d, 2w, 3mo, 1y. What
+names no time zone is UTC's, as are all times that flowwatch writes.";
+
 /// Why a text is no moment or no span.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhenError {
@@ -122,7 +128,20 @@ mod tests {
         check("12h", Some("2026-02-28T22:20:30Z"));
         check("7d", Some("2026-02-22T10:20:30Z"));
         check("2w", Some("2026-02-15T10:20:30Z"));
+        check("3mo", Some("2025-12-01T10:20:30Z"));
         check("1y", Some("2025-03-01T10:20:30Z"));
+    }
+
+    #[test]
+    fn what_help_names_is_a_moment() {
+        let now = NOW.parse().unwrap();
+        let words = MOMENTS.split([' ', '\n', ',', '.', '(', ')']);
+        let said = words
+            .filter(|word| moment(word, now).is_ok())
+            .collect::<Vec<_>>();
+        let expected = "2026-01-31 2026-01-31 2026-01-31T12:00:00+01:00 today yesterday now 90m 12h 7d 2w \
+                        3mo 1y";
+        assert_eq!(said.join(" "), expected);
     }
 
     #[test]

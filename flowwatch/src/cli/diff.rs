@@ -11,13 +11,14 @@ use super::{ResultArgs, log_level};
 use crate::{
     diff::{COMPARISON_FIELDS, KINDS, Kind, Remotes, kind_of},
     plan::{DeviceChoice, DiffPlan, HistorySettings, Settings},
+    when::MOMENTS,
 };
 
 /// How it is called, for help.
 pub(super) const USAGE: &str = "flowwatch diff <BEFORE> <AFTER> [OPTIONS]";
 
 /// Examples, for help.
-pub(super) const EXAMPLES: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   Two captures, before and after a firmware:
     flowwatch diff old.pcap fixed.pcap
@@ -37,9 +38,11 @@ A side is one of
   a history: all that the file holds
   HISTORY@SINCE..UNTIL: a part of it; SINCE..UNTIL: a part of the one that --history names
   a document that `run` or `replay` wrote with --format json
-A moment is 2026-01-31, 2026-01-31T12:00:00Z, today, yesterday, now, or how long ago: 7d, 12h. Dates
-are UTC's; a moment that is left out is the history's beginning or its end.
+SINCE and UNTIL are moments; without SINCE, a part begins as the history does, without UNTIL, it ends
+as that does.";
 
+/// What is compared and how it ends, for help.
+const RULES: &str = "\
 Devices are the same on both sides by MAC address, else by name.
 
 Exit status: 0 done, 1 failed or a capture could not be read to its end, 2 wrong usage or a side that
@@ -146,6 +149,11 @@ fn kind_values() -> impl TypedValueParser<Value = &'static Kind> {
         .try_map(|word| kind_of(&word).ok_or_else(|| format!("`{word}` is no kind")))
 }
 
+/// Returns what help tells behind the options.
+pub(super) fn after_help() -> String {
+    format!("{EXAMPLES}\n\n{MOMENTS}\n\n{RULES}")
+}
+
 /// Returns the list of a row's fields, from the one that every format goes by.
 pub(super) fn described_fields() -> String {
     let lines = COMPARISON_FIELDS
@@ -182,7 +190,7 @@ mod tests {
         .unwrap();
         assert_eq!(told.sides, ["-", "7d.."]);
         assert_eq!(told.devices.len(), 2);
-        assert_eq!(told.tags().len(), 1);
+        assert_eq!(DeviceChoice::tags(&told.devices).len(), 1);
         let kinds: Vec<_> = told.kinds.iter().map(|kind| kind.name).collect();
         assert_eq!(kinds, ["names", "countries"]);
         assert_eq!((told.remotes, told.tells_by_status), (Remotes::All, true));

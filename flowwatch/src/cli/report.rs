@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use super::log_level;
 use crate::format::FORMATS;
 use crate::grouping::{GROUP_FIELDS, GROUPINGS, Grouping, grouping_of};
-use crate::plan::{PAGE, PlanError, ReportForm, ReportPlan, ReportWish, Settings, parse_form};
+use crate::plan::{
+    DeviceChoice, PAGE, PlanError, ReportForm, ReportPlan, ReportWish, Settings, parse_form,
+};
+use crate::when::MOMENTS;
 
 /// How it is called, for help.
 pub(super) const USAGE: &str = "\
@@ -19,7 +22,7 @@ flowwatch report [--since <WHEN>] [--until <WHEN>] [--by <FIELD>] [OPTIONS]
        flowwatch report --capture <FILE> [--by <FIELD>] [OPTIONS]";
 
 /// Examples, for help.
-pub(super) const EXAMPLES: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   The last day, flow by flow:
     flowwatch report
@@ -32,14 +35,12 @@ Examples:
     flowwatch report --since yesterday --until today --format markdown
 
   The same of a capture, without a history:
-    flowwatch report --capture camera.pcap --format html --output camera.html
+    flowwatch report --capture camera.pcap --format html --output camera.html";
 
-WHEN is a time of RFC 3339 (2026-11-25T08:30:00+01:00), a date (2026-11-25, its beginning), a date and
-a time (2026-11-25 08:30), a length of time ago (2h, 7d, 3mo), or now, today or yesterday (when they
-begin). What names no time zone is of UTC, as are the times in reports.
-
-Exit status: 0 done, 1 failed or nothing is recorded of the span, 2 wrong usage or no history, 3 not
-permitted.";
+/// What its exit status says, for help.
+const STATUS: &str = "\
+Exit status: 0 done, 1 failed or nothing is recorded of the span, 2 wrong usage or a history or a
+capture that can't be read, 3 not permitted.";
 
 /// Arguments of `report`.
 #[derive(Args, Clone, Debug)]
@@ -50,7 +51,7 @@ pub struct ReportArgs {
     history: Option<PathBuf>,
 
     /// Report on a capture (pcap or pcapng; `-` is standard input) instead of a history; its devices
-    /// are tagged by the configuration file, or go by their MAC addresses
+    /// are tagged by --device and the configuration file, or go by their MAC addresses
     /// [example: --capture camera.pcap]
     #[arg(long, value_name = "FILE|-", conflicts_with_all = ["history", "since", "until"])]
     capture: Option<PathBuf>,
@@ -67,10 +68,10 @@ pub struct ReportArgs {
     #[arg(long, value_name = "FIELD", value_parser = grouping_values())]
     by: Option<&'static Grouping>,
 
-    /// Tell of this device alone, by its name or MAC address. Give it again for more
-    /// [example: --device camera]
-    #[arg(short, long = "device", value_name = "NAME")]
-    devices: Vec<String>,
+    /// Tell of this device alone: its name, its MAC address, or a tag to count a capture with:
+    /// NAME=MAC, NAME=PREFIX or NAME=IP. Give it again for more [example: --device camera]
+    #[arg(short, long = "device", value_name = "NAME|MAC|NAME=MAC")]
+    devices: Vec<DeviceChoice>,
 
     /// A database of places for the capture; a history has places as they were known. Give it again
     /// for more [example: --geo GeoLite2-City.mmdb]
@@ -141,6 +142,11 @@ impl ReportArgs {
     }
 }
 
+/// Returns what help tells behind the options.
+pub(super) fn after_help() -> String {
+    format!("{EXAMPLES}\n\n{MOMENTS}\n\n{STATUS}")
+}
+
 /// Returns the list of a group's fields, from the one that every format goes by.
 pub(super) fn described_fields() -> String {
     let lines = GROUP_FIELDS
@@ -199,7 +205,8 @@ mod tests {
         assert_eq!(span.since.to_string(), "2026-11-01T00:00:00Z");
         assert_eq!(span.until.to_string(), "2026-11-25T00:00:00Z");
         assert_eq!(told.by.unwrap().name, "country");
-        assert_eq!(told.devices, ["camera", "plug"]);
+        let devices: Vec<_> = told.devices.iter().map(ToString::to_string).collect();
+        assert_eq!(devices, ["camera", "plug"]);
         assert!(matches!(told.form, ReportForm::Page));
         assert_eq!(told.output, Some("out.html".into()));
     }

@@ -26,6 +26,12 @@ pub enum HistoryError {
         .0.display()
     )]
     Missing(PathBuf),
+    /// It may not be read.
+    #[error(
+        "open the history `{}`: permission denied; be root, or let flowwatch read the file",
+        .0.display()
+    )]
+    NotPermitted(PathBuf),
     /// An SQLite file of another program's, or an empty one to read.
     #[error("open the history `{}`: it is not one of flowwatch's; name another file", .0.display())]
     Foreign(PathBuf),

@@ -1,7 +1,7 @@
 //! The file itself: opened for writing or for reading, known as flowwatch's, of this version.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -54,8 +54,13 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
 /// Opens a history for reading, also while it is written.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, HistoryError> {
     refuse_folder(path)?;
-    if !path.exists() {
-        return Err(HistoryError::Missing(path.to_owned()));
+    // SQLite has one reason for both.
+    match fs::File::open(path).map_err(|error| error.kind()) {
+        Err(io::ErrorKind::NotFound) => return Err(HistoryError::Missing(path.to_owned())),
+        Err(io::ErrorKind::PermissionDenied) => {
+            return Err(HistoryError::NotPermitted(path.to_owned()));
+        }
+        _ => {}
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)

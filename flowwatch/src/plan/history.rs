@@ -8,6 +8,9 @@ use std::{
 use super::{ValueError, parse_duration};
 use crate::history::{RecorderOptions, Retention};
 
+/// The history that is read unless the user names another: the service's.
+pub const DEFAULT_HISTORY: &str = "/var/lib/flowwatch/history.db";
+
 /// Time between two transactions, unless the user says otherwise: an SD card is written as often.
 pub const DEFAULT_RECORD_INTERVAL: Duration = Duration::from_mins(1);
 

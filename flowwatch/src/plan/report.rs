@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DEFAULT_HISTORY, PlanError, ReplayPlan, Settings, ValueError, unknown_word};
+use super::{
+    DEFAULT_HISTORY, DeviceChoice, PlanError, ReplayPlan, Settings, ValueError, unknown_word,
+};
 use crate::format::{FORMATS, FormatEntry, format_of};
 use crate::grouping::Grouping;
 use crate::history::Span;
@@ -62,7 +64,7 @@ pub struct ReportWish {
     /// What flows are put together by.
     pub by: Option<&'static Grouping>,
     /// The devices to tell of.
-    pub devices: Vec<String>,
+    pub devices: Vec<DeviceChoice>,
     /// The form.
     pub form: Option<ReportForm>,
 }
@@ -74,8 +76,8 @@ pub struct ReportPlan {
     pub source: ReportSource,
     /// What flows are put together by; without it, they are told one by one.
     pub by: Option<&'static Grouping>,
-    /// The devices to tell of, by name or MAC address; all, where there is none.
-    pub devices: Vec<String>,
+    /// The devices to tell of; all, where there is none.
+    pub devices: Vec<DeviceChoice>,
     /// The form.
     pub form: ReportForm,
     /// The output's file; without it, standard output.
@@ -91,7 +93,7 @@ impl ReportPlan {
     pub fn new(wish: ReportWish, settings: Settings, now: Timestamp) -> Result<Self, PlanError> {
         let output = settings.output.clone();
         let source = if let Some(capture) = wish.capture {
-            let plan = ReplayPlan::new(capture, Vec::new(), settings)?;
+            let plan = ReplayPlan::new(capture, DeviceChoice::tags(&wish.devices), settings)?;
             ReportSource::Capture(Box::new(plan))
         } else {
             let history = wish.history.or(settings.history.file);

@@ -77,7 +77,7 @@ fn recalled(history: &Path, since: &str, devices: &[&str]) -> Result<Recalled, a
     let wish = ReportWish {
         history: Some(history.to_owned()),
         since: Some(since.to_owned()),
-        devices: devices.iter().map(ToString::to_string).collect(),
+        devices: devices.iter().map(|text| text.parse().unwrap()).collect(),
         ..ReportWish::default()
     };
     let plan = ReportPlan::new(wish, Settings::default(), NOW.parse().unwrap()).unwrap();

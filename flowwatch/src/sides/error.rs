@@ -2,10 +2,12 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{diff::SideDevice, exit::ExitStatus, plan::DeviceChoice, when::WhenError};
-
-/// Devices that an error lists.
-const DEVICES_LISTED: usize = 8;
+use crate::{
+    diff::SideDevice,
+    exit::ExitStatus,
+    plan::{DeviceChoice, listed_devices},
+    when::WhenError,
+};
 
 /// Why a side can't be compared: what was attempted, on what, why, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -81,19 +83,9 @@ impl SideError {
         choice: &DeviceChoice,
         devices: impl Iterator<Item = &'a SideDevice>,
     ) -> Self {
-        let mut names: Vec<&str> = devices.map(|device| device.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let more = names.len().saturating_sub(DEVICES_LISTED);
-        names.truncate(DEVICES_LISTED);
-        let known = match (names.is_empty(), more) {
-            (true, _) => "none".to_owned(),
-            (false, 0) => names.join(", "),
-            (false, _) => format!("{} and {more} more", names.join(", ")),
-        };
         Self::NoSuchDevice {
             device: choice.to_string(),
-            known,
+            known: listed_devices(devices.map(|device| &*device.name)),
         }
     }
 
