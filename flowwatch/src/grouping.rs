@@ -8,7 +8,7 @@ mod groups;
 
 use std::borrow::Cow;
 
-use crate::model::{FlowRecord, Value, protocol_name};
+use crate::model::{FlowRecord, Value, protocol_name, service_name};
 use crate::names::NameSource;
 
 pub use self::{
@@ -75,12 +75,8 @@ pub static GROUPINGS: &[Grouping] = &[
     },
     Grouping {
         name: "port",
-        description: "protocol and port at the other end, as `tcp/443`",
-        value: |record| {
-            let protocol = protocol_name(record.protocol);
-            let port = record.remote_port;
-            Value::Text(Cow::Owned(format!("{protocol}/{port}")))
-        },
+        description: "protocol and port at the other end, as `tcp/443`; `icmp`, where there is none",
+        value: |record| Value::Text(service_name(record.protocol, record.remote_port)),
         label: unlabelled,
     },
     Grouping {

@@ -25,7 +25,7 @@ pub enum RecallError {
         .0.display()
     )]
     Empty(PathBuf),
-    /// Nothing is recorded of the span.
+    /// Nothing is recorded of the span: it is before or behind all, or nobody sent anything in it.
     #[error(
         "report on the history `{}` from {} to {}: nothing is recorded of that time; it has what \
          was counted from {} to {}",
@@ -40,7 +40,7 @@ pub enum RecallError {
         held: Span,
     },
     /// No device of this name.
-    #[error("report on `{name}`: there is no such device; there are {known}")]
+    #[error("report on `{name}`: there is no such device in that time; there are {known}")]
     Device {
         /// What was asked for.
         name: String,
@@ -106,11 +106,18 @@ fn of_history(
     let history = History::open(path).map_err(Failure::unreadable)?;
     let held = history.span().map_err(Failure::unreadable)?;
     let held = held.ok_or_else(|| RecallError::Empty(path.to_owned()))?;
+    let nothing = || RecallError::Nothing {
+        path: path.to_owned(),
+        span,
+        held,
+    };
     if span.since >= held.until || span.until <= held.since {
-        let path = path.to_owned();
-        return Err(RecallError::Nothing { path, span, held }.into());
+        return Err(nothing().into());
     }
     let mut recalled = Recalled::of(history.snapshot(span).map_err(Failure::unreadable)?);
+    if recalled.snapshot.devices.is_empty() {
+        return Err(nothing().into());
+    }
     if let Some(step) = step(recalled.span) {
         let series = history.series(recalled.span, step);
         recalled.series = series.map_err(Failure::unreadable)?;

@@ -81,6 +81,13 @@ impl Run {
         self
     }
 
+    /// Begins a command line of `flowwatch report` on a history with the program that [`PROGRAM`]
+    /// names.
+    pub fn report(history: &str) -> Result<Self> {
+        let run = Self::new()?.command_word("report");
+        Ok(run.options(&["--history", history]))
+    }
+
     /// Begins a command line for `program`.
     #[must_use]
     pub fn of(program: &str) -> Self {

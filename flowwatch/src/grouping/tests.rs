@@ -48,7 +48,7 @@ fn flows_of_one_value_are_summed_and_the_largest_group_is_first() {
         &[
             ("udp/10001", 1, 1_234_567, 45_600),
             ("tcp/443", 1, 4_000, 512),
-            ("icmp/0", 1, 840, 84),
+            ("icmp", 1, 840, 84),
         ],
     );
 }

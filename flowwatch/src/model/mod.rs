@@ -17,7 +17,7 @@ pub use device::{Device, DeviceError};
 pub use fields::{FIELDS, Field, InformationElement, Unit};
 pub use mac::{MacAddress, MacAddressError};
 pub use prefix::{DeviceTag, MacPrefix, MacPrefixError, PrefixTag};
-pub use protocol::protocol_name;
+pub use protocol::{protocol_name, service_name};
 pub use record::FlowRecord;
 pub use tagged::TaggedDevices;
 pub use value::{TIME_DECIMALS, Value};

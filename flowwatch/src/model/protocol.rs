@@ -58,9 +58,26 @@ pub fn protocol_name(number: u8) -> Cow<'static, str> {
     }
 }
 
+/// Returns protocol and port as `tcp/443`; where there is no port, the protocol alone.
+#[must_use]
+pub fn service_name(protocol: u8, port: u16) -> Cow<'static, str> {
+    let protocol = protocol_name(protocol);
+    match port {
+        0 => protocol,
+        port => Cow::Owned(format!("{protocol}/{port}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_without_a_port_is_its_protocol() {
+        assert_eq!(service_name(6, 443), "tcp/443");
+        assert_eq!(service_name(1, 0), "icmp");
+        assert_eq!(service_name(253, 0), "253");
+    }
 
     #[test]
     fn keywords_are_found_and_other_numbers_stay_numbers() {

@@ -117,7 +117,7 @@ fn a_device_is_told_of_alone_by_name_or_address() {
         assert_eq!(plug.series.len(), 1, "{name}");
     }
     let error = recalled(&path, "1d", &["tv"]).unwrap_err();
-    let told = "report on `tv`: there is no such device; there are camera, plug";
+    let told = "report on `tv`: there is no such device in that time; there are camera, plug";
     check_refusal(&error, ExitStatus::Usage, told);
 }
 

@@ -2,20 +2,27 @@
 //!
 //! From flow records to rows, the one with the most octets first, and the rest as one.
 
-use std::{cmp::Reverse, collections::HashMap, net::IpAddr};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use jiff::Timestamp;
 
 use crate::{
     geo::{Place, Scope},
-    model::{FlowRecord, protocol_name},
+    model::{FlowRecord, service_name},
     names::NameSource,
     observation::Traffic,
-    store::{DeviceSummary, Snapshot},
 };
 
-/// What is told of one kind (addresses, places, names) in a row.
+/// Addresses, places and other names that are told in a row.
 pub(super) const MAX_TOLD: usize = 8;
+/// Protocols and ports that are.
+pub(super) const MAX_SERVICES: usize = 4;
+/// What is told in the place of what no database knows, where others are known.
+const UNKNOWN: &str = "(unknown)";
 
 /// How a destination came to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,14 +77,17 @@ pub(super) struct Sums {
 }
 
 impl Sums {
+    fn of(record: &FlowRecord) -> Self {
+        Self {
+            up: record.up,
+            down: record.down,
+            seen: Some((record.first_seen, record.last_seen)),
+        }
+    }
+
     /// Returns the octets of both directions.
     pub(super) const fn octets(&self) -> u64 {
         self.up.octets.saturating_add(self.down.octets)
-    }
-
-    /// Returns when the last packet was seen.
-    pub(super) fn last_seen(&self) -> Option<Timestamp> {
-        self.seen.map(|(_, last)| last)
     }
 
     fn add(&mut self, other: &Self) {
@@ -109,6 +119,24 @@ impl Remote<'_> {
     }
 }
 
+impl<'s> Destination<'s> {
+    /// Returns a text for each address that is told, in their order, or one where it is the same of
+    /// all addresses.
+    pub(super) fn of_each(&self, text: impl Fn(&Remote<'s>) -> String) -> Vec<String> {
+        let mut texts: Vec<_> = self.remotes.iter().map(text).collect();
+        if texts.iter().all(|text| *text == texts[0]) {
+            texts.truncate(1);
+            texts.retain(|text| !text.is_empty());
+            return texts;
+        }
+        texts.truncate(MAX_TOLD);
+        for text in texts.iter_mut().filter(|text| text.is_empty()) {
+            UNKNOWN.clone_into(text);
+        }
+        texts
+    }
+}
+
 /// A device's destinations, as far as they are told.
 #[derive(Debug)]
 pub(super) struct Destinations<'s> {
@@ -125,32 +153,33 @@ pub(super) struct Destinations<'s> {
 }
 
 impl<'s> Destinations<'s> {
-    /// Puts a device's flows together, and keeps the largest so many of them.
-    pub(super) fn of(snapshot: &'s Snapshot, device: &DeviceSummary, most: usize) -> Self {
-        let mut gathered: HashMap<String, Vec<&FlowRecord>> = HashMap::new();
-        let flows = snapshot.flows.iter();
-        for record in flows.filter(|it| *it.device.name == *device.device) {
-            gathered.entry(name_of(record)).or_default().push(record);
+    /// Puts a device's flows together, and tells the largest so many of them.
+    pub(super) fn of(flows: &[&'s FlowRecord], most: usize) -> Self {
+        let mut gathered: HashMap<Called<'s>, (Sums, Vec<&'s FlowRecord>)> = HashMap::new();
+        for record in flows {
+            let (sums, records) = gathered.entry(Called::of(record)).or_default();
+            sums.add(&Sums::of(record));
+            records.push(record);
         }
-        let mut all: Vec<_> = gathered
-            .into_iter()
-            .map(|(name, records)| destination(name, &records))
-            .collect();
-        all.sort_by(|a, b| {
-            (Reverse(a.sums.octets()), &a.name).cmp(&(Reverse(b.sums.octets()), &b.name))
-        });
-        let sum = |of: &mut dyn Iterator<Item = &Destination<'s>>| {
-            let mut sums = Sums::default();
-            of.for_each(|it| sums.add(&it.sums));
-            sums
-        };
-        let is_nameless = |it: &&Destination<'s>| it.kind == Kind::Nameless;
-        let (count, sums) = (all.len(), sum(&mut all.iter()));
-        let nameless = sum(&mut all.iter().filter(is_nameless));
+        let mut all: Vec<_> = gathered.into_iter().collect();
+        all.sort_unstable_by_key(|(called, (sums, _))| (Reverse(sums.octets()), *called));
+        let (mut sums, mut nameless) = (Sums::default(), Sums::default());
+        for (_, (its, records)) in &all {
+            sums.add(its);
+            if kind_of(records) == Kind::Nameless {
+                nameless.add(its);
+            }
+        }
+        let count = all.len();
         let rest = all.split_off(all.len().min(most));
+        let mut sums_of_rest = Sums::default();
+        rest.iter().for_each(|(_, (its, _))| sums_of_rest.add(its));
+        let told = all.into_iter();
         Self {
-            told: all,
-            rest: (!rest.is_empty()).then(|| (rest.len(), sum(&mut rest.iter()))),
+            told: told
+                .map(|(called, (sums, records))| destination(called, sums, &records))
+                .collect(),
+            rest: (!rest.is_empty()).then_some((rest.len(), sums_of_rest)),
             count,
             sums,
             nameless,
@@ -163,24 +192,35 @@ impl<'s> Destinations<'s> {
     }
 }
 
-fn name_of(record: &FlowRecord) -> String {
-    let name = record.naming.first().map(str::to_owned);
-    name.unwrap_or_else(|| record.remote_address.to_string())
+/// What a destination goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Called<'s> {
+    Name(&'s str),
+    Address(IpAddr),
 }
 
-fn destination<'s>(name: String, records: &[&'s FlowRecord]) -> Destination<'s> {
-    let mut sums = Sums::default();
+impl<'s> Called<'s> {
+    fn of(record: &'s FlowRecord) -> Self {
+        let name = record.naming.first().map(Self::Name);
+        name.unwrap_or(Self::Address(record.remote_address))
+    }
+}
+
+fn kind_of(records: &[&FlowRecord]) -> Kind {
+    match records.first() {
+        Some(record) if record.naming.first().is_some() => Kind::Named,
+        Some(record) if record.scope == Scope::Internet => Kind::Nameless,
+        _ => Kind::Local,
+    }
+}
+
+fn destination<'s>(called: Called<'s>, sums: Sums, records: &[&'s FlowRecord]) -> Destination<'s> {
     let mut remotes: Vec<Remote<'s>> = Vec::new();
     let (mut other_names, mut services) = (Vec::new(), Vec::new());
-    let mut seen = std::collections::HashSet::new();
+    let (mut addresses, mut names, mut ports) = (HashSet::new(), HashSet::new(), HashSet::new());
     // A snapshot's flows are by octets, so these lists are, too.
     for record in records {
-        sums.add(&Sums {
-            up: record.up,
-            down: record.down,
-            seen: Some((record.first_seen, record.last_seen)),
-        });
-        if seen.insert(record.remote_address) {
+        if addresses.insert(record.remote_address) {
             remotes.push(Remote {
                 address: record.remote_address,
                 scope: record.scope,
@@ -188,24 +228,21 @@ fn destination<'s>(name: String, records: &[&'s FlowRecord]) -> Destination<'s> 
             });
         }
         for other in record.names().into_iter().skip(1) {
-            if other_names.len() <= MAX_TOLD && !other_names.contains(&other) {
+            if names.insert(other) {
                 other_names.push(other);
             }
         }
-        let service = format!("{}/{}", protocol_name(record.protocol), record.remote_port);
-        if services.len() <= MAX_TOLD && !services.contains(&service) {
-            services.push(service);
+        if ports.insert((record.protocol, record.remote_port)) {
+            services.push(service_name(record.protocol, record.remote_port).into_owned());
         }
     }
     let first = records.first();
-    let kind = match first {
-        Some(record) if record.naming.first().is_some() => Kind::Named,
-        Some(record) if record.scope == Scope::Internet => Kind::Nameless,
-        _ => Kind::Local,
-    };
     Destination {
-        kind,
-        name,
+        kind: kind_of(records),
+        name: match called {
+            Called::Name(name) => name.to_owned(),
+            Called::Address(address) => address.to_string(),
+        },
         source: first
             .and_then(|it| it.naming.source())
             .map(NameSource::name),
@@ -216,19 +253,11 @@ fn destination<'s>(name: String, records: &[&'s FlowRecord]) -> Destination<'s> 
     }
 }
 
-/// Returns the first few of some texts, each once, and last how many there are beyond them.
-pub(super) fn few(texts: impl IntoIterator<Item = String>) -> Vec<String> {
-    let (mut told, mut more) = (Vec::new(), 0);
-    for text in texts {
-        if text.is_empty() || told.contains(&text) {
-            continue;
-        }
-        if told.len() < MAX_TOLD {
-            told.push(text);
-        } else {
-            more += 1;
-        }
-    }
+/// Returns the first so many of some texts, and last how many there are beyond them.
+pub(super) fn few(texts: impl IntoIterator<Item = String>, most: usize) -> Vec<String> {
+    let mut texts = texts.into_iter();
+    let mut told: Vec<_> = texts.by_ref().take(most).collect();
+    let more = texts.count();
     if more > 0 {
         told.push(format!("and {more} more"));
     }

@@ -19,7 +19,7 @@ pub(super) use self::policy::base64;
 use super::{MAX_DEVICES_TOLD, Report, course::Course};
 use crate::{
     format::{count, grouped, in_binary_units, percent, span},
-    grouping::{Grouping, grouping_of},
+    grouping::{Grouping, Groups, grouping_of},
 };
 
 const STYLE: &str = include_str!("page/style.css");
@@ -30,7 +30,7 @@ const TITLE: &str = "Where the devices send their data";
 pub(super) fn text(report: &Report<'_>) -> String {
     let mut page = Markup::document();
     page.element("html", &[("lang", "en")], |page| {
-        page.element("head", &[], head);
+        page.element("head", &[], |page| head(report, page));
         page.element("body", &[], |page| {
             page.element("header", &[], |page| introduction(report, page));
             page.element("main", &[], |page| body(report, page));
@@ -43,7 +43,7 @@ pub(super) fn text(report: &Report<'_>) -> String {
     page.into_text()
 }
 
-fn head(page: &mut Markup) {
+fn head(report: &Report<'_>, page: &mut Markup) {
     page.void("meta", &[("charset", "utf-8")]);
     let policy = policy::of(STYLE, SCRIPT);
     let header = ("http-equiv", "Content-Security-Policy");
@@ -55,7 +55,12 @@ fn head(page: &mut Markup) {
         &[("name", "color-scheme"), ("content", "light dark")],
     );
     page.void("meta", &[("name", "referrer"), ("content", "no-referrer")]);
-    page.leaf("title", &[], TITLE);
+    let meta = &report.snapshot.meta;
+    let title = match &meta.capture {
+        Some(capture) => format!("{TITLE}: {}", capture.file),
+        None => format!("{TITLE}: {}", span(meta)),
+    };
+    page.leaf("title", &[], &title);
     page.element("style", &[], |page| page.verbatim(STYLE));
 }
 
@@ -118,30 +123,33 @@ fn figures(report: &Report<'_>) -> Vec<(&'static str, String, String)> {
 }
 
 fn body(report: &Report<'_>, page: &mut Markup) {
-    let devices = report.devices();
-    if devices.len() > 1 {
-        section(page, "Devices", |page| tables::devices(report, page));
-    }
+    let by_country = grouping_of("country").map(|by| Groups::of(report.snapshot, by).groups);
     section(page, "Countries", |page| {
-        map::write(report.snapshot, page);
+        map::write(&by_country.unwrap_or_default(), page);
     });
+    let devices = report.devices();
     let names: Vec<_> = devices.iter().map(|device| &*device.device).collect();
     if let Some(course) = Course::of(report.series, report.span, &names) {
         section(page, "Over time", |page| bars::write(&course, page));
     }
+    if devices.len() > 1 {
+        section(page, "Devices", |page| tables::devices(report, page));
+    }
     for by in groupings(report) {
         let title = format!("By {}", by.name.replace('_', " "));
         section(page, &title, |page| {
-            groups::write(report.snapshot, by, page);
+            groups::write(&Groups::of(report.snapshot, by).groups, by, page);
         });
     }
+    let flows = report.flows();
     let (told, untold) = devices.split_at(devices.len().min(MAX_DEVICES_TOLD));
-    for device in told {
-        device::write(report, device, page);
+    for (number, device) in told.iter().enumerate() {
+        let flows = flows.get(&*device.device).map_or(&[][..], Vec::as_slice);
+        device::write(report, (number, device), flows, page);
     }
     if !untold.is_empty() {
         let others = count(untold.len() as u64, "other device");
-        let text = format!("Of {others}, the table at the top has the sums.");
+        let text = format!("Of {others}, the table of devices has the sums.");
         page.leaf("p", &[], &text);
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use super::{
     MAX_DESTINATIONS, MAX_DEVICES_TOLD, Report,
-    destinations::{Destination, Destinations, Kind, Remote, Sums, few},
+    destinations::{Destination, Destinations, Kind, MAX_SERVICES, MAX_TOLD, Remote, Sums, few},
     octets_of,
 };
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         grouped, heading, interface, is_unseen, losses, nothing_seen, percent, resolving_of, span,
         told_of_capture, totals, traffic,
     },
+    model::FlowRecord,
     store::DeviceSummary,
 };
 
@@ -37,8 +38,10 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     write_overview(report, out)?;
     let devices = report.devices();
     let (told, untold) = devices.split_at(devices.len().min(MAX_DEVICES_TOLD));
+    let flows = report.flows();
     for device in told {
-        write_device(report, device, out)?;
+        let flows = flows.get(&*device.device).map_or(&[][..], Vec::as_slice);
+        write_device(report, device, flows, out)?;
     }
     if !untold.is_empty() {
         let others = count(untold.len() as u64, "other device");
@@ -73,6 +76,7 @@ fn write_overview(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn write_device(
     report: &Report<'_>,
     device: &DeviceSummary,
+    flows: &[&FlowRecord],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let heading = heading(device, |name, mac| format!("{name} ({mac})"));
@@ -80,7 +84,7 @@ fn write_device(
     if is_unseen(device) {
         return writeln!(out, "{}", nothing_seen(&report.snapshot.meta));
     }
-    let destinations = Destinations::of(report.snapshot, device, MAX_DESTINATIONS);
+    let destinations = Destinations::of(flows, MAX_DESTINATIONS);
     writeln!(out, "{}", introduction(device, &destinations))?;
     write_named(device, &destinations, out)?;
     write_nameless(device, &destinations, out)?;
@@ -134,7 +138,7 @@ fn write_named(
     )?;
     for destination in destinations.of_kind(Kind::Named) {
         let others = destination.other_names.iter().map(|name| escaped(name));
-        let others = few(others).join(", ");
+        let others = few(others, MAX_TOLD).join(", ");
         let others = if others.is_empty() {
             others
         } else {
@@ -146,7 +150,7 @@ fn write_named(
             "| {}{others} | {} | {} ",
             escaped(&destination.name),
             destination.source.unwrap_or_default(),
-            few(addresses).join(", "),
+            few(addresses, MAX_TOLD).join(", "),
         )?;
         write_figures(device, destination, out)?;
     }
@@ -194,8 +198,8 @@ fn write_figures(
     writeln!(
         out,
         "| {} | {} | {} | {} | {} | {first} | {last} |",
-        few(destination.remotes.iter().map(whereabouts)).join("; "),
-        few(destination.services.iter().cloned()).join(", "),
+        destination.of_each(whereabouts).join("; "),
+        few(destination.services.iter().cloned(), MAX_SERVICES).join(", "),
         grouped(sums.up.octets),
         grouped(sums.down.octets),
         percent(sums.octets(), octets_of(device)),

@@ -8,7 +8,7 @@ use crate::{
     format::number::grouped,
     format::statement::NO_NAME,
     geo::Scope,
-    model::{FlowRecord, TIME_DECIMALS, protocol_name},
+    model::{FlowRecord, TIME_DECIMALS, service_name},
     store::DeviceSummary,
     text::printable,
 };
@@ -155,11 +155,7 @@ pub(super) fn organization(record: &FlowRecord) -> String {
 
 /// Returns protocol and port, such as `tcp/443`, or the protocol alone.
 pub(super) fn port(record: &FlowRecord) -> String {
-    let protocol = protocol_name(record.protocol);
-    match record.remote_port {
-        0 => protocol.into_owned(),
-        port => format!("{protocol}/{port}"),
-    }
+    service_name(record.protocol, record.remote_port).into_owned()
 }
 
 /// Returns the octets from the device.

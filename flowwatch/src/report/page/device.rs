@@ -2,7 +2,7 @@
 
 use super::super::{
     MAX_DESTINATIONS, Report,
-    destinations::{Destination, Destinations, Kind, MAX_TOLD, Remote, few},
+    destinations::{Destination, Destinations, Kind, MAX_SERVICES, MAX_TOLD, Remote, few},
     octets_of,
 };
 use super::markup::Markup;
@@ -12,6 +12,7 @@ use crate::{
         NO_NAME, conservation, count, heading, is_unseen, nothing_seen, percent, resolving_of,
         totals,
     },
+    model::FlowRecord,
     store::DeviceSummary,
 };
 
@@ -24,13 +25,23 @@ const COLUMNS: [tables::Column<'static>; 10] = [
     ("Place", false),
     ("Organization", false),
     ("Ports", false),
-    ("Known by", false),
+    ("First seen", false),
     ("Last seen", false),
 ];
 
-/// Writes the section.
-pub(super) fn write(report: &Report<'_>, device: &DeviceSummary, page: &mut Markup) {
-    page.element("section", &[], |page| {
+/// Returns what the section of a device is called within the page: its position among the devices.
+pub(super) fn anchor(position: usize) -> String {
+    format!("device-{}", position + 1)
+}
+
+/// Writes the section of a device, at this position and with these flows.
+pub(super) fn write(
+    report: &Report<'_>,
+    (position, device): (usize, &DeviceSummary),
+    flows: &[&FlowRecord],
+    page: &mut Markup,
+) {
+    page.element("section", &[("id", &anchor(position))], |page| {
         page.element("h2", &[], |page| {
             let mut mac = None;
             let name = heading(device, |name, address| {
@@ -47,7 +58,7 @@ pub(super) fn write(report: &Report<'_>, device: &DeviceSummary, page: &mut Mark
             page.leaf("p", &[], nothing_seen(&report.snapshot.meta));
             return;
         }
-        let destinations = Destinations::of(report.snapshot, device, MAX_DESTINATIONS);
+        let destinations = Destinations::of(flows, MAX_DESTINATIONS);
         let lines = totals(device).into_iter();
         for line in lines.chain(nameless(device, &destinations)) {
             page.leaf("p", &[], &line);
@@ -90,10 +101,8 @@ fn write_destinations(device: &DeviceSummary, destinations: &Destinations<'_>, p
             let title = format!("{} together", count(*rest as u64, "smaller one"));
             page.leaf("th", &[("scope", "row")], &title);
             tables::octets(page, sums.up, sums.down, whole);
-            for _ in 0..5 {
-                page.leaf("td", &[], "");
-            }
-            tables::time(page, sums.last_seen());
+            page.leaf("td", &[("colspan", "4")], "");
+            tables::times(page, sums.seen);
         });
     };
     tables::table(page, &caption, &COLUMNS, body, foot);
@@ -103,35 +112,49 @@ fn write_destination(destination: &Destination<'_>, whole: u64, page: &mut Marku
     page.element("tr", &[], |page| {
         match destination.kind {
             Kind::Named => page.element("th", &[("scope", "row")], |page| {
-                page.text(&destination.name);
-                for other in destination.other_names.iter().take(MAX_TOLD) {
-                    page.void("br", &[]);
-                    page.leaf("span", &[("class", "other")], &format!("or {other}"));
-                }
+                write_names(destination, page);
             }),
             Kind::Nameless => page.leaf("th", &[("scope", "row"), ("class", "none")], NO_NAME),
             Kind::Local => page.leaf("th", &[("scope", "row"), ("class", "none")], "-"),
         }
         let (remotes, sums) = (&destination.remotes, &destination.sums);
         tables::octets(page, sums.up, sums.down, whole);
-        lines(page, "a", remotes.iter().map(|it| it.address.to_string()));
-        lines(page, "w", remotes.iter().map(Remote::location));
-        lines(
-            page,
-            "w",
-            remotes.iter().map(|it| it.organization().to_owned()),
-        );
-        lines(page, "", destination.services.iter().cloned());
-        page.leaf("td", &[], destination.source.unwrap_or_default());
-        tables::time(page, sums.last_seen());
+        let addresses = remotes.iter().map(|it| it.address.to_string());
+        lines(page, &few(addresses, MAX_TOLD));
+        lines(page, &destination.of_each(Remote::location));
+        let organization = |it: &Remote<'_>| it.organization().to_owned();
+        lines(page, &destination.of_each(organization));
+        let services = destination.services.iter().cloned();
+        lines(page, &few(services, MAX_SERVICES));
+        tables::times(page, sums.seen);
     });
 }
 
-/// Writes a cell of the first few of some texts, each once and on its own line.
-fn lines(page: &mut Markup, class: &str, texts: impl Iterator<Item = String>) {
-    let told = few(texts);
+/// Writes a name with what it is known by, and the others that its addresses may go by.
+fn write_names(destination: &Destination<'_>, page: &mut Markup) {
+    page.breakable(&destination.name);
+    if let Some(source) = destination.source {
+        page.text(" ");
+        page.leaf("span", &[("class", "source")], source);
+    }
+    let others = destination.other_names.iter().map(ToString::to_string);
+    for (number, other) in few(others, MAX_TOLD).iter().enumerate() {
+        page.void("br", &[]);
+        page.element("span", &[("class", "other")], |page| {
+            if number < MAX_TOLD {
+                page.text("or ");
+            }
+            page.breakable(other);
+        });
+    }
+}
+
+/// Writes a cell of some texts, each on its own line. Where there are several, none is broken: those
+/// of cells side by side belong together.
+fn lines(page: &mut Markup, texts: &[String]) {
+    let class = if texts.len() > 1 { "lines" } else { "" };
     page.element("td", &[("class", class)], |page| {
-        for (number, text) in told.iter().enumerate() {
+        for (number, text) in texts.iter().enumerate() {
             if number > 0 {
                 page.void("br", &[]);
             }

@@ -4,18 +4,18 @@ use super::markup::Markup;
 use super::tables;
 use crate::{
     format::count,
-    grouping::{Group, Grouping, Groups},
+    grouping::{Group, Grouping},
     model::Value,
     observation::Traffic,
-    store::Snapshot,
 };
 
+/// What the group is called whose value is unknown.
+const NONE: &str = "(none)";
 /// Groups that are told one by one; the rest is one row.
 const MAX_GROUPS: usize = 50;
 
 /// Writes the table.
-pub(super) fn write(snapshot: &Snapshot, by: &'static Grouping, page: &mut Markup) {
-    let groups = Groups::of(snapshot, by).groups;
+pub(super) fn write(groups: &[Group], by: &'static Grouping, page: &mut Markup) {
     let (told, rest) = groups.split_at(groups.len().min(MAX_GROUPS));
     let title = title_of(by);
     let columns = [
@@ -57,16 +57,15 @@ fn write_group(group: &Group, page: &mut Markup) {
         for number in [group.devices, group.names, group.addresses, group.flows] {
             tables::number(page, number);
         }
-        tables::time(page, group.first_seen);
-        tables::time(page, group.last_seen);
+        tables::times(page, group.first_seen.zip(group.last_seen));
     });
 }
 
 /// Returns what a group is called: its value, with the label where it has one.
-fn called(group: &Group) -> String {
+pub(super) fn called(group: &Group) -> String {
     let (value, label) = (group.value.clone(), group.label.clone().into_text());
     match (value, label.is_empty()) {
-        (Value::Null, true) => "(none)".to_owned(),
+        (Value::Null, true) => NONE.to_owned(),
         (Value::Null, false) => label.into_owned(),
         (value, true) => value.into_text().into_owned(),
         (value, false) => format!("{label} ({})", value.into_text()),
@@ -90,7 +89,8 @@ fn write_rest(rest: &[Group], page: &mut Markup) {
             page.leaf("td", &[("class", "n")], "");
         }
         tables::number(page, rest.iter().map(|group| group.flows).sum());
-        tables::time(page, rest.iter().filter_map(|it| it.first_seen).min());
-        tables::time(page, rest.iter().filter_map(|it| it.last_seen).max());
+        let first = rest.iter().filter_map(|it| it.first_seen).min();
+        let last = rest.iter().filter_map(|it| it.last_seen).max();
+        tables::times(page, first.zip(last));
     });
 }

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 
+use super::groups;
 use super::markup::Markup;
 use crate::{
     format::{count, grouped, percent},
-    grouping::{Group, Groups, grouping_of},
+    grouping::Group,
     model::Value,
-    store::Snapshot,
 };
 
 const WORLD: &str = include_str!("../../../data/world.tsv");
@@ -20,8 +20,12 @@ const WORLD: &str = include_str!("../../../data/world.tsv");
 const SHADES: [&str; 5] = ["s1", "s2", "s3", "s4", "s5"];
 /// The radius of a circle that stands for all octets, in the map's units.
 const LARGEST: f64 = 40.0;
-/// The radius of the least one.
-const SMALLEST: f64 = 6.0;
+/// The radius of the least one that is seen to be one.
+const SMALLEST: f64 = 5.0;
+/// The radius of a dot, which marks a country that is too small for its shade to be seen.
+const DOT: &str = "4";
+/// Characters of the outline of a country that is so small, at most.
+const SMALL: usize = 60;
 
 /// A country of the file.
 struct Country<'a> {
@@ -45,9 +49,7 @@ fn countries() -> impl Iterator<Item = Country<'static>> {
 }
 
 /// Writes the map and its scale; nothing where no country is known.
-pub(super) fn write(snapshot: &Snapshot, page: &mut Markup) {
-    let groups = grouping_of("country").map(|by| Groups::of(snapshot, by).groups);
-    let groups = groups.unwrap_or_default();
+pub(super) fn write(groups: &[Group], page: &mut Markup) {
     let by_code: HashMap<_, _> = groups
         .iter()
         .filter_map(|group| match &group.value {
@@ -71,17 +73,17 @@ pub(super) fn write(snapshot: &Snapshot, page: &mut Markup) {
         ];
         page.element("svg", &frame, |page| {
             write_countries(&by_code, top, page);
-            write_circles(&by_code, page);
+            write_circles(&by_code, top, page);
         });
         page.element("figcaption", &[], |page| write_scale(top, page));
     });
     let unplaced = groups.iter().filter(|group| group.value == Value::Null);
     let unplaced: u64 = unplaced.map(Group::octets).sum();
     let off_map = by_code
-        .keys()
-        .filter(|code| !countries().any(|it| it.code == **code));
-    let off_map: Vec<_> = off_map.copied().collect();
-    write_remainder(unplaced, off_map, page);
+        .iter()
+        .filter(|(code, _)| !countries().any(|it| it.code == **code));
+    let off_map = off_map.map(|(_, group)| groups::called(group));
+    write_remainder(unplaced, off_map.collect(), page);
 }
 
 fn write_countries(by_code: &HashMap<&str, &Group>, top: u32, page: &mut Markup) {
@@ -98,20 +100,25 @@ fn write_countries(by_code: &HashMap<&str, &Group>, top: u32, page: &mut Markup)
     }
 }
 
-/// A circle in each country's middle, so that small ones are seen, too; the largest first, so that
-/// none hides another.
-fn write_circles(by_code: &HashMap<&str, &Group>, page: &mut Markup) {
+/// A circle in the middle of each country with much of the whole, a dot in that of small ones; the
+/// largest first, so that none hides another.
+fn write_circles(by_code: &HashMap<&str, &Group>, top: u32, page: &mut Markup) {
     let mut marked: Vec<_> = countries()
         .filter_map(|country| by_code.get(country.code).map(|group| (country, *group)))
         .collect();
     marked.sort_by_key(|(country, group)| (std::cmp::Reverse(group.octets()), country.code));
     for (country, group) in marked {
-        let radius = radius(group.octets(), group.whole).to_string();
+        let radius = radius(group.octets(), group.whole).map(|radius| radius.to_string());
+        let (class, radius) = match &radius {
+            Some(radius) => ("place", &**radius),
+            None if country.outline.len() <= SMALL => (shade(group.octets(), top), DOT),
+            None => continue,
+        };
         let circle = [
-            ("class", "place"),
+            ("class", class),
             ("cx", country.x),
             ("cy", country.y),
-            ("r", &radius),
+            ("r", radius),
         ];
         page.element("circle", &circle, |page| {
             page.leaf("title", &[], &told(country.code, group));
@@ -119,15 +126,17 @@ fn write_circles(by_code: &HashMap<&str, &Group>, page: &mut Markup) {
     }
 }
 
-/// Returns the radius of a circle whose area is as a part is of a whole.
+/// Returns the radius of a circle whose area is as a part is of a whole; nothing where it would be
+/// too small.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
     reason = "a circle is drawn to the unit, and is no smaller than nothing"
 )]
-fn radius(part: u64, whole: u64) -> u32 {
+fn radius(part: u64, whole: u64) -> Option<u32> {
     let share = part as f64 / whole.max(1) as f64;
-    (LARGEST * share.sqrt()).max(SMALLEST).round() as u32
+    let radius = LARGEST * share.sqrt();
+    (radius >= SMALLEST).then_some(radius.round() as u32)
 }
 
 /// Returns the shade of so many octets, where the most have `top` zeros.
@@ -190,11 +199,21 @@ fn write_scale(top: u32, page: &mut Markup) {
             page.text(&text);
         });
     }
-    let circles = "A circle's area is the country's share of all octets.";
-    page.leaf("span", &[("class", "key")], circles);
+    page.element("span", &[("class", "key")], |page| {
+        let frame = [
+            ("class", "swatch"),
+            ("viewBox", "0 0 10 10"),
+            ("aria-hidden", "true"),
+        ];
+        page.element("svg", &frame, |page| {
+            let circle = [("class", "place"), ("cx", "5"), ("cy", "5"), ("r", "4")];
+            page.void("circle", &circle);
+        });
+        page.text("area: share of all octets; a dot marks a small country");
+    });
 }
 
-fn write_remainder(unplaced: u64, mut off_map: Vec<&str>, page: &mut Markup) {
+fn write_remainder(unplaced: u64, mut off_map: Vec<String>, page: &mut Markup) {
     if unplaced > 0 {
         let text = format!(
             "{} are of no known country: on the local network, or not in the databases.",

@@ -70,6 +70,17 @@ impl Markup {
         }
     }
 
+    /// Writes a name, whose line may be broken behind its dots.
+    pub(super) fn breakable(&mut self, name: &str) {
+        let mut labels = name.split_inclusive('.').peekable();
+        while let Some(label) = labels.next() {
+            self.text(label);
+            if labels.peek().is_some() {
+                self.void("wbr", &[]);
+            }
+        }
+    }
+
     /// Writes what is flowwatch's own: a style or a script.
     pub(super) fn verbatim(&mut self, text: &'static str) {
         self.text += text;
@@ -78,7 +89,7 @@ impl Markup {
     fn open(&mut self, name: &'static str, attributes: &[Attribute<'_>], end: &str) {
         self.text.push('<');
         self.text += name;
-        for (attribute, value) in attributes {
+        for (attribute, value) in attributes.iter().filter(|(_, value)| !value.is_empty()) {
             self.text.push(' ');
             self.text += attribute;
             self.text += "=\"";

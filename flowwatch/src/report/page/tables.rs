@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::super::Report;
+use super::super::{MAX_DEVICES_TOLD, Report};
+use super::device;
 use super::markup::Markup;
 use crate::{
     format::{grouped, percent},
@@ -82,6 +83,12 @@ pub(super) fn time(page: &mut Markup, at: Option<Timestamp>) {
     });
 }
 
+/// Writes the cells of when something was first and last seen.
+pub(super) fn times(page: &mut Markup, seen: Option<(Timestamp, Timestamp)>) {
+    time(page, seen.map(|(first, _)| first));
+    time(page, seen.map(|(_, last)| last));
+}
+
 /// Writes the cells of octets up and down and of their share of a whole.
 pub(super) fn octets(page: &mut Markup, up: Traffic, down: Traffic, whole: u64) {
     number(page, up.octets);
@@ -101,9 +108,11 @@ pub(super) fn devices(report: &Report<'_>, page: &mut Markup) {
     ];
     let whole = report.octets();
     let body = |page: &mut Markup| {
-        for device in report.devices() {
+        for (position, device) in report.devices().into_iter().enumerate() {
             page.element("tr", &[], |page| {
-                page.leaf("th", &[("scope", "row")], &device.device);
+                page.element("th", &[("scope", "row")], |page| {
+                    name(page, position, &device.device);
+                });
                 let traffic = |packets, octets| Traffic { packets, octets };
                 let up = traffic(device.up.packets, device.up.octets);
                 let down = traffic(device.down.packets, device.down.octets);
@@ -121,4 +130,14 @@ pub(super) fn devices(report: &Report<'_>, page: &mut Markup) {
         body,
         |_| {},
     );
+}
+
+/// Writes a device's name, which leads to its section where it has one.
+fn name(page: &mut Markup, position: usize, name: &str) {
+    if position < MAX_DEVICES_TOLD {
+        let section = format!("#{}", device::anchor(position));
+        page.leaf("a", &[("href", &section)], name);
+    } else {
+        page.text(name);
+    }
 }
