@@ -20,6 +20,7 @@ mod reader;
 mod record;
 mod recorder;
 mod recording;
+mod remembered;
 mod rollup;
 #[cfg(test)]
 mod samples;
@@ -39,6 +40,7 @@ pub use epoch::{Epoch, GenerationId};
 pub use error::HistoryError;
 pub use reader::History;
 pub use recorder::{Recorder, RecorderOptions};
+pub use remembered::RememberedNames;
 pub use rollup::Retention;
 pub use span::{Bucket, Span, Step};
 

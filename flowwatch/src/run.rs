@@ -14,6 +14,7 @@ mod loading;
 mod numbers;
 mod recording;
 mod reload;
+mod remembering;
 mod served;
 mod status;
 mod watch;
@@ -36,6 +37,7 @@ use self::numbers::Numbers;
 use self::recording::Recordable;
 use self::reload::Reload;
 pub use self::reload::Reread;
+use self::remembering::Remembering;
 use self::served::Served;
 use self::status::{StatusFigures, StatusLine};
 use self::watch::HookWatch;
@@ -114,6 +116,7 @@ struct Session {
     /// Samples that earlier loads of the programs had no room for.
     samples_dropped_before: u64,
     names: NameTable,
+    remembering: Remembering,
     databases: Databases,
     geo_watch: GeoWatch,
     served: Served,
@@ -174,6 +177,7 @@ impl Session {
             sample_counters: loaded.sample_counters,
             watch: HookWatch::new(self_test),
             names: NameTable::new(NameLimits::default()),
+            remembering: Remembering::start(plan.history.as_ref()),
             databases,
             geo_watch: GeoWatch::default(),
             served: Served::begin(&plan.socket)?,
@@ -248,6 +252,8 @@ impl Session {
         let Drainer::Idle(counting) = &mut self.drainer else {
             return Ok(());
         };
+        self.remembering
+            .hand_over(&counting.devices, &mut self.names);
         let figures = StatusFigures {
             at: Timestamp::now(),
             devices: counting.devices.devices().len(),
@@ -312,13 +318,10 @@ impl Session {
         let drained = drain_rest(&mut counting, &clock);
         // What can't be looked up is no reason to lose what was counted.
         warn(&watch.complaints(&attachments).unwrap_or_default());
-        take_samples(
-            &mut ring.into_inner(),
-            &clock,
-            usize::MAX,
-            &self.numbers,
-            &mut names,
-        );
+        let ring = &mut ring.into_inner();
+        take_samples(ring, &clock, usize::MAX, &self.numbers, &mut names);
+        self.remembering
+            .hand_over_rest(&counting.devices, &mut names);
         let dropped = self.samples_dropped_before + samples_dropped(&self.sample_counters);
         let recordable = Recordable {
             interfaces: &interfaces,
@@ -331,10 +334,9 @@ impl Session {
         let mut meta = Meta::new(span, counting.epochs, interfaces, dropped);
         meta.clock_step_seconds = self.clock_step.map(|step| step.as_secs());
         meta.losses.prefix_frames = counting.frames_without_room();
-        let (devices, flows) = (counting.devices.devices(), &counting.table);
         let sources = Sources {
-            devices,
-            flows,
+            devices: counting.devices.devices(),
+            flows: &counting.table,
             names: &names,
             databases: &databases,
         };

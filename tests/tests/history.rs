@@ -2,16 +2,18 @@
 //! device by device and remote by remote, to whoever reads it with SQLite alone.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use flowwatch_tests::flowwatch::{Attach, Ended, FlowKey, Flowwatch, Run};
+use flowwatch_tests::dns::{self, Question, Record};
+use flowwatch_tests::flowwatch::{Attach, Document, Ended, FlowKey, Flowwatch, Run};
 use flowwatch_tests::lab::{Addressing, Device, DeviceSpec, Lab, Resolver};
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::process::Stream as Output;
 use flowwatch_tests::specimen::{Ends, Specimen, Way};
+use flowwatch_tests::traffic::{self, Exchange};
 use flowwatch_tests::volley::{self, Fired, Stream};
 use flowwatch_tests::witness::{Traffic, UpDown};
 use nix::sys::signal::Signal;
@@ -218,4 +220,80 @@ fn a_history_that_can_t_be_written_ends_the_run_before_it_counts() -> Result<()>
     );
     ensure!(!ended.errors.contains("counting on"), "{}", ended.errors);
     Ok(())
+}
+
+/// One address of the cameras' rendezvous servers, and their port.
+const RENDEZVOUS: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(50, 7, 98, 242)), 10_240);
+
+/// Has the camera ask for a name.
+fn ask(lab: &Lab, name: &str) -> Result<()> {
+    let camera = lab.camera();
+    dns::ask(
+        &camera.namespace,
+        lab.resolver_of(camera),
+        name,
+        Question::A,
+    )?;
+    Ok(())
+}
+
+/// Has the camera talk to the rendezvous server.
+fn talk(lab: &Lab) -> Result<()> {
+    let (address, port) = RENDEZVOUS;
+    traffic::udp(
+        &lab.camera().namespace,
+        SocketAddr::new(address, port),
+        Exchange { up: 40, down: 30 },
+    )
+}
+
+/// Returns the names of the camera's flow to the rendezvous server, with their sources.
+fn names_of(document: &Document) -> Result<Vec<(&str, &str)>> {
+    let (address, port) = RENDEZVOUS;
+    let mut flows = document.flows.values();
+    let flow = flows.find(|it| (it.remote_address, it.remote_port) == (address, port));
+    let names = &flow.context("find the flow")?.names;
+    let names = names.iter();
+    Ok(names
+        .map(|it| (it.name.as_str(), it.source.as_str()))
+        .collect())
+}
+
+#[test]
+fn a_run_that_begins_anew_knows_the_names_of_the_one_before_until_the_device_is_told_others()
+-> Result<()> {
+    if !granted(&[Need::Root, Need::Program("dnsmasq"), Need::Flowwatch])? {
+        return Ok(());
+    }
+    let address = |name: &str| Record::Address(name.to_owned(), RENDEZVOUS.0);
+    let lab = Lab::builder()
+        .records(vec![address("first.example"), address("second.example")])
+        .build()?;
+    let folder = tempfile::tempdir()?;
+    let run = run(&lab, folder.path())?.options(&["--format", "json"]);
+    let check = |act: &dyn Fn() -> Result<()>, expected: &[(&str, &str)]| -> Result<()> {
+        let flowwatch = run.start(&lab.gateway)?;
+        act()?;
+        let document = flowwatch.document()?;
+        let names = names_of(&document)?;
+        ensure!(names == expected, "{names:?}, not {expected:?}");
+        Ok(())
+    };
+    let asked = || {
+        ask(&lab, "first.example")?;
+        ask(&lab, "second.example")?;
+        talk(&lab)
+    };
+    let told = [("second.example", "dns"), ("first.example", "dns")];
+    check(&asked, &told)?;
+    // Both may be meant: which of them the device went by is not known.
+    let remembered = [("second.example", "history"), ("first.example", "history")];
+    check(&|| talk(&lab), &remembered)?;
+    check(&|| talk(&lab), &remembered)?;
+    let asked_again = || {
+        talk(&lab)?;
+        ask(&lab, "first.example")?;
+        talk(&lab)
+    };
+    check(&asked_again, &[("first.example", "dns")])
 }

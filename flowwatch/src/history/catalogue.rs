@@ -146,7 +146,10 @@ impl Catalogue {
         let offer = candidate.offer.as_deref();
         connection
             .prepare_cached(
-                "INSERT INTO naming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+                "INSERT INTO naming SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+                 WHERE ?3 <> 'history'
+                     OR NOT EXISTS (SELECT 1 FROM naming WHERE destination = ?1 AND name = ?2)
+                 ON CONFLICT DO UPDATE SET
                  first_told = min(first_told, excluded.first_told),
                  last_told = max(last_told, excluded.last_told), ttl = excluded.ttl,
                  chain = excluded.chain, asked = coalesce(excluded.asked, asked),

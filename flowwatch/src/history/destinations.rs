@@ -262,7 +262,7 @@ pub(super) fn traffic(row: &Row<'_>, column: usize) -> rusqlite::Result<BothWays
 }
 
 /// Reads an address: an IPv4 one is an integer, an IPv6 one its octets.
-fn address(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<IpAddr>> {
+pub(super) fn address(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<IpAddr>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Integer(bits) => u32::try_from(bits).ok().map(|bits| IpAddr::V4(bits.into())),
         ValueRef::Blob(octets) => <[u8; 16]>::try_from(octets)

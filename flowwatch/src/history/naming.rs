@@ -47,8 +47,20 @@ impl<'a> Names<'a> {
         &mut self,
         destination: u32,
         (since, until): (Timestamp, Timestamp),
-        (protocol, port): (u8, u16),
+        service: (u8, u16),
     ) -> rusqlite::Result<Naming> {
+        let candidates = self.all_of(destination, service)?;
+        Ok(Naming {
+            candidates: of_time(candidates, since, until),
+        })
+    }
+
+    /// Returns all that a destination ever went by, in no order.
+    pub(super) fn all_of(
+        &mut self,
+        destination: u32,
+        (protocol, port): (u8, u16),
+    ) -> rusqlite::Result<Vec<Candidate>> {
         let mut texts = Texts {
             connection: self.connection,
             known: &mut self.texts,
@@ -59,9 +71,7 @@ impl<'a> Names<'a> {
         while let Some(row) = rows.next()? {
             candidates.extend(texts.candidate(row, Service { protocol, port })?);
         }
-        Ok(Naming {
-            candidates: of_time(candidates, since, until),
-        })
+        Ok(candidates)
     }
 }
 
@@ -137,12 +147,13 @@ fn texts(array: &str) -> Vec<Arc<str>> {
 }
 
 /// Returns the candidates that may name a flow of that time, the best first: those told in it, those
-/// that were still to be kept when it began, and of each standing the newest before it.
+/// that were still to be kept when it began, and of each standing the newest before it. What a run
+/// knew of an earlier one stands in where there is nothing else.
 fn of_time(candidates: Vec<Candidate>, since: Timestamp, until: Timestamp) -> Vec<Candidate> {
     let told_by = |candidate: &Candidate, at: Timestamp| {
         candidate.binding.first_told.duration_since(at) <= CLOCK_SLACK
     };
-    let mut newest = [None; 4];
+    let mut newest = [None; STANDINGS];
     for candidate in candidates
         .iter()
         .filter(|candidate| told_by(candidate, since))
@@ -170,6 +181,10 @@ fn of_time(candidates: Vec<Candidate>, since: Timestamp, until: Timestamp) -> Ve
         } = *candidate.binding;
         (standing(source), Reverse(last_told), source)
     });
+    let is_remembered = |candidate: &Candidate| candidate.binding.source == NameSource::History;
+    if !candidates.iter().all(is_remembered) {
+        candidates.retain(|candidate| !is_remembered(candidate));
+    }
     candidates
 }
 
@@ -180,12 +195,16 @@ fn lifetime(binding: &Binding) -> SignedDuration {
     }
 }
 
+/// How many standings there are.
+pub(super) const STANDINGS: usize = 5;
+
 /// What a source's word is worth, the least number most; as `names` has it.
-const fn standing(source: NameSource) -> usize {
+pub(super) const fn standing(source: NameSource) -> usize {
     match source {
         NameSource::Sni | NameSource::Quic | NameSource::Http => 0,
         NameSource::Dns => 1,
         NameSource::Ech => 2,
         NameSource::Mdns => 3,
+        NameSource::History => 4,
     }
 }

@@ -15,6 +15,7 @@ use super::{
     cover::{Holdings, Piece},
     destinations::Destinations,
     devices, file,
+    remembered::{self, RememberedNames},
 };
 use crate::{
     observation::Traffic,
@@ -46,7 +47,7 @@ impl History {
     /// # Errors
     /// When the file can't be read.
     pub fn span(&self) -> Result<Option<Span>, HistoryError> {
-        self.reading(held)
+        self.reading(|transaction| held(transaction))
     }
 
     /// Returns what was counted in a span: the flows that had packets in it, summed over it, with
@@ -103,6 +104,14 @@ impl History {
         })
     }
 
+    /// Returns the names that devices' remotes went by in the seven days before `now`, within bounds.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn remembered(&self, now: Timestamp) -> Result<RememberedNames, HistoryError> {
+        self.reading(|transaction| remembered::names(transaction, now))
+    }
+
     fn reading<T>(
         &self,
         read: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
@@ -124,7 +133,7 @@ fn within(held: Option<Span>, span: Span) -> Option<Span> {
     (part.since < part.until).then_some(part)
 }
 
-fn held(transaction: &Transaction<'_>) -> rusqlite::Result<Option<Span>> {
+pub(super) fn held(connection: &Connection) -> rusqlite::Result<Option<Span>> {
     let mut held: Option<Span> = None;
     for step in Step::ALL {
         let sql = format!(
@@ -132,7 +141,7 @@ fn held(transaction: &Transaction<'_>) -> rusqlite::Result<Option<Span>> {
             step.name()
         );
         let (first, last): (Option<i64>, Option<i64>) =
-            transaction.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if let (Some(first), Some(last)) = (first, last) {
             let span = Span {
                 since: step.start_of(first),

@@ -95,7 +95,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "name_source",
-        description: "Where the first name is from: `sni`, `quic`, `http`, `dns`, `ech` or `mdns`.",
+        description: "Where the first name is from: `sni`, `quic`, `http`, `dns`, `ech`, `mdns` or `history`.",
         elements: &[],
         unit: Unit::None,
         value: |record| Value::of_text(record.naming.source().map(NameSource::name)),

@@ -84,7 +84,7 @@ impl Binding {
     }
 
     /// Returns whether it says anything of connections to that service.
-    fn names(&self, service: Service) -> bool {
+    pub(super) fn names(&self, service: Service) -> bool {
         self.service.is_none_or(|own| own == service)
     }
 
@@ -149,10 +149,12 @@ enum Standing {
     Cover,
     /// A neighbour says it of itself.
     Hearsay,
+    /// An earlier run recorded it. Of no weight here: it stands in where there is no binding.
+    Memory,
 }
 
 impl Standing {
-    const COUNT: usize = 4;
+    const COUNT: usize = 5;
 
     const fn of(source: NameSource) -> Self {
         match source {
@@ -160,6 +162,7 @@ impl Standing {
             NameSource::Dns => Self::Address,
             NameSource::Ech => Self::Cover,
             NameSource::Mdns => Self::Hearsay,
+            NameSource::History => Self::Memory,
         }
     }
 }

@@ -20,6 +20,7 @@ mod naming;
 mod offers;
 mod quic;
 mod reading;
+mod remembered;
 mod resolvers;
 mod resolving;
 mod stream;
@@ -43,6 +44,8 @@ pub use mdns::{Announced, announced};
 pub use naming::{Candidate, Contact, Naming, Service};
 pub use reading::ServiceOffer;
 use reading::{Claim, Fact, NameReader, Outcome, Reading};
+use remembered::Remembered;
+pub use remembered::RememberedName;
 pub use resolving::{Resolver, Resolving, Transport, Use, Uses};
 use stream_table::StreamLimits;
 
@@ -62,6 +65,9 @@ pub enum NameSource {
     Ech,
     /// What a neighbour announces of itself by multicast DNS.
     Mdns,
+    /// What an earlier run recorded that the device was told of the address, or said on such a
+    /// connection; only where nothing else names the flow.
+    History,
 }
 
 impl NameSource {
@@ -73,6 +79,7 @@ impl NameSource {
         Self::Dns,
         Self::Ech,
         Self::Mdns,
+        Self::History,
     ];
 
     /// Returns whether the device said the name itself, as that of what it connected to.
@@ -91,6 +98,7 @@ impl NameSource {
             Self::Dns => "dns",
             Self::Ech => "ech",
             Self::Mdns => "mdns",
+            Self::History => "history",
         }
     }
 }
@@ -128,7 +136,8 @@ pub struct NameCounters {
     /// Streams that were dropped before they had told a name: what was missing didn't come, or a limit
     /// was reached.
     pub abandoned: u64,
-    /// Bindings and announcements that gave way to others because a limit was reached.
+    /// Bindings and announcements that gave way to others because a limit was reached, and names of
+    /// an earlier run that found no room.
     pub turned_away: u64,
     /// Names asked for that were forgotten, and resolvers not counted, because a limit was reached.
     pub lookups_turned_away: u64,
@@ -156,6 +165,7 @@ pub struct NameTable {
     readers: Vec<Box<dyn NameReader>>,
     bindings: Bindings,
     announcements: Announcements,
+    remembered: Remembered,
     lookups: Lookups,
     counters: NameCounters,
 }
@@ -174,6 +184,7 @@ impl NameTable {
             readers: READERS.iter().map(|reader| reader()).collect(),
             bindings: Bindings::new(limits),
             announcements: Announcements::default(),
+            remembered: Remembered::default(),
             lookups: Lookups::default(),
             counters: NameCounters::default(),
         }
@@ -200,6 +211,16 @@ impl NameTable {
         }
     }
 
+    /// Takes in what the device's remotes went by in an earlier run, the best names of each first.
+    pub fn remember(&mut self, device: DeviceId, names: impl IntoIterator<Item = RememberedName>) {
+        for name in names {
+            let remote = name.remote;
+            if self.remembered.hold(device, name) {
+                self.bindings.changes().note(|| (device, remote));
+            }
+        }
+    }
+
     /// Moves every time, as the clock that samples are dated by was set: bindings stay beside the
     /// flows that they name.
     pub fn shift(&mut self, by: SignedDuration) {
@@ -214,7 +235,8 @@ impl NameTable {
     ///
     /// The best come first: what the device said on connections of the flow's own, then what it was
     /// told of the address, then a name that it said to hide another behind, then what the remote
-    /// calls itself. A name that covers is left out where the device was told it of the address.
+    /// calls itself. A name that covers is left out where the device was told it of the address. Where
+    /// there is none of these, what the remote went by in an earlier run stands in.
     #[must_use]
     pub fn naming_of(&self, contact: &Contact) -> Naming {
         let own = self.bindings.candidates(contact);
@@ -228,6 +250,9 @@ impl NameTable {
             if !(is_told && binding.source == NameSource::Ech) {
                 candidates.push(self.candidate(contact.device, binding));
             }
+        }
+        if candidates.is_empty() {
+            candidates = self.remembered.candidates(contact);
         }
         Naming { candidates }
     }
@@ -307,7 +332,9 @@ impl NameTable {
     pub fn counters(&self) -> NameCounters {
         NameCounters {
             abandoned: self.readers.iter().map(|reader| reader.abandoned()).sum(),
-            turned_away: self.bindings.turned_away() + self.announcements.turned_away(),
+            turned_away: self.bindings.turned_away()
+                + self.announcements.turned_away()
+                + self.remembered.turned_away(),
             lookups_turned_away: self.lookups.turned_away(),
             bindings: self.bindings.held(),
             ..self.counters

@@ -227,12 +227,15 @@ impl<'a> Uses<'a> {
 }
 
 /// Returns the resolver's name that a flow goes by: what the device said on the connection counts,
-/// and only where it said nothing, what it was told of the address.
+/// and only where it said nothing, what it was told of the address, now or in an earlier run.
 fn resolver_name(naming: &Naming) -> Option<&str> {
     let bindings = naming.candidates.iter().map(|candidate| &candidate.binding);
     let has_own = bindings.clone().any(|binding| binding.source.is_own());
     bindings
-        .filter(|binding| binding.source.is_own() || !has_own && binding.source == NameSource::Dns)
+        .filter(|binding| match binding.source {
+            NameSource::Dns | NameSource::History => !has_own,
+            source => source.is_own(),
+        })
         .map(|binding| &*binding.name)
         .find(|name| resolvers::is_resolver(name))
 }
