@@ -46,7 +46,7 @@ pub use self::top::TopArgs;
 const EXAMPLES: &str = "\
 Example:
   sudo flowwatch run --interface br-lan --device camera=2c:aa:8e:01:02:03
-  flowwatch top --replay camera.pcap
+  flowwatch top
   flowwatch replay camera.pcap
   flowwatch report --since yesterday --format html --output report.html
   sudo flowwatch devices --interface br-lan";
@@ -156,7 +156,8 @@ pub enum Command {
     /// Show devices and destinations as they are now, in the terminal
     ///
     /// Rates, names, places and what was missed, each second; filters, groups, details of each
-    /// destination. Plays a capture at its own pace or faster.
+    /// destination. Shows what a running `flowwatch run` counts, without root; where none runs, counts
+    /// by itself, with root. Or plays a capture at its own pace or faster.
     #[command(override_usage = top::USAGE, after_help = top::EXAMPLES)]
     Top(TopArgs),
 }
@@ -399,8 +400,9 @@ mod tests {
             (AttachMode::Tc, TcHook::Clsact)
         );
         assert_eq!(plan.flow_table_size, 7);
-        assert_eq!(plan.socket.path, Some("s.sock".into()));
-        assert_eq!(plan.socket.group.as_deref(), Some("wheel"));
+        let socket = plan.socket.unwrap();
+        assert_eq!(socket.path, Some("s.sock".into()));
+        assert_eq!(socket.group.as_deref(), Some("wheel"));
         let history = plan.history.unwrap();
         assert_eq!(history.history, PathBuf::from("h.db"));
         assert_eq!(history.journal, PathBuf::from("j"));

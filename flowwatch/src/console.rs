@@ -3,7 +3,9 @@
 //! A terminal that is gone, or a pipe that nobody reads, is no reason to stop: what can't be said
 //! is not said.
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal as _, Write as _, stderr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use terminal_size::terminal_size_of;
 
@@ -12,15 +14,86 @@ use crate::text::printable;
 /// Erases the row that the cursor is in and goes to its start (ECMA-48 EL).
 const ERASE: &str = "\r\x1b[2K";
 
+/// Lines that are kept while something else has the terminal, at most: the newest.
+const MOST_KEPT: usize = 100;
+
+/// What is done with lines while something else has the terminal.
+static DIVERTED: Mutex<Option<Diverted>> = Mutex::new(None);
+
+struct Diverted {
+    /// Shows a line.
+    show: Box<dyn Fn(String) + Send>,
+    /// Those that are to be printed once the terminal is free, the newest last.
+    kept: VecDeque<String>,
+}
+
+impl Diverted {
+    fn keep(&mut self, line: String) {
+        if self.kept.len() == MOST_KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(line);
+    }
+}
+
+/// The time in which something else has the terminal; what was logged meanwhile is printed at its end.
+#[derive(Debug)]
+pub struct Diversion(());
+
+/// Has lines shown by the one who has the terminal from now on. Where standard error is no terminal,
+/// they are written as well.
+#[must_use]
+pub fn divert(show: impl Fn(String) + Send + 'static) -> Diversion {
+    *diverted() = Some(Diverted {
+        show: Box::new(show),
+        kept: VecDeque::new(),
+    });
+    Diversion(())
+}
+
+impl Drop for Diversion {
+    fn drop(&mut self) {
+        let kept = diverted().take().map(|diverted| diverted.kept);
+        for line in kept.unwrap_or_default() {
+            let _ = stderr().write_all(line.as_bytes());
+        }
+    }
+}
+
+fn diverted() -> MutexGuard<'static, Option<Diverted>> {
+    // Lines and a closure, each of which is whole by itself.
+    DIVERTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Tells the user something: one printable line, after the program's name.
 pub fn tell(message: &str) {
-    let line = format!("{}{}\n", erasure(), sentence(message));
+    put(message, false);
+}
+
+/// Tells the user what was logged.
+pub fn tell_logged(level: log::Level, message: &str) {
+    let level = level.as_str().to_lowercase();
+    put(&format!("{level}: {message}"), true);
+}
+
+/// Writes a line, or has it shown.
+fn put(message: &str, is_kept: bool) {
+    let line = format!("{}\n", sentence(message));
+    if let Some(diverted) = &mut *diverted() {
+        (diverted.show)(printable(message).into_owned());
+        if stderr().is_terminal() {
+            if is_kept {
+                diverted.keep(line);
+            }
+            return;
+        }
+    }
+    let line = format!("{}{line}", erasure());
     let _ = stderr().write_all(line.as_bytes());
 }
 
 /// Returns what [`tell`] prints.
-#[must_use]
-pub fn sentence(message: &str) -> String {
+fn sentence(message: &str) -> String {
     format!("flowwatch: {}", printable(message))
 }
 
@@ -60,12 +133,13 @@ fn fitted(parts: &[String], columns: usize) -> String {
 /// Returns whether there is a status line: on a terminal that can erase.
 #[must_use]
 pub fn has_status_line() -> bool {
-    stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    diverted().is_none()
+        && stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Returns what has to come before a line, so that it doesn't stand behind the status.
-#[must_use]
-pub fn erasure() -> &'static str {
+fn erasure() -> &'static str {
     if has_status_line() { ERASE } else { "" }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     history::HistoryError,
     kernel::interface::InterfaceError,
     kernel::support::{NotPermitted, NotSupported},
+    live::ClientError,
     output::OutputError,
     plan::PlanError,
 };
@@ -111,6 +112,9 @@ fn known_status(cause: &(dyn Error + 'static)) -> Option<ExitStatus> {
     if let Some(error) = cause.downcast_ref::<HistoryError>() {
         return is_wrong_file(error).then_some(ExitStatus::Usage);
     }
+    if let Some(ClientError::NotPermitted { .. }) = cause.downcast_ref() {
+        return Some(ExitStatus::NotPermitted);
+    }
     let is_usage = cause.is::<PlanError>() || cause.is::<ConfigError>() || cause.is::<GeoError>();
     let status = match cause.downcast_ref::<CliError>() {
         Some(CliError::Help(_)) => ExitStatus::Done,
@@ -187,6 +191,13 @@ mod tests {
         check(
             NotPermitted {
                 attempt: "load".to_owned(),
+            },
+            ExitStatus::NotPermitted,
+        );
+        check(
+            ClientError::NotPermitted {
+                path: "x".into(),
+                advice: "use sudo".to_owned(),
             },
             ExitStatus::NotPermitted,
         );

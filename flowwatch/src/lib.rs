@@ -42,3 +42,4 @@ pub mod replay;
 pub mod run;
 pub mod sides;
 mod stop;
+pub mod watching;

@@ -6,20 +6,24 @@
 mod audience;
 mod client;
 mod feed;
+mod follow;
 mod pace;
 mod server;
 mod socket;
 mod teller;
 #[cfg(test)]
 mod tests;
+mod told;
 mod update;
 pub mod wire;
 
 pub use audience::{Audience, Sink, View};
 pub use client::{Client, ClientError};
 pub use feed::{Feed, Followed, MOST_CHANGED, MOST_TOLD, News};
+pub use follow::{Asked, follow};
 pub use pace::{Pace, Speed};
 pub use server::Server;
 pub use socket::{DEFAULT_SOCKET, SocketError, SocketOptions};
 pub use teller::Teller;
+pub use told::Told;
 pub use update::{Changed, FlowNumber, Update};

@@ -13,13 +13,11 @@ use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::{FormatEntry, Surface};
 use flowwatch::grouping::Groups;
-use flowwatch::live::Pace;
 use flowwatch::output::{Output, OutputError};
-use flowwatch::plan::{PlayPlan, ReportForm, RunPlan, Settings};
+use flowwatch::plan::{ReportForm, RunPlan, Settings};
 use flowwatch::report::{Report, step_for};
 use flowwatch::store::Snapshot;
-use flowwatch::top::{self, Told};
-use flowwatch::{config, console, devices, recall, replay, run, sides};
+use flowwatch::{config, console, devices, recall, replay, run, sides, top, watching};
 use jiff::Timestamp;
 
 fn main() -> ExitCode {
@@ -61,7 +59,7 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
         .enable_all()
         .build();
     let runtime = runtime.context("start the event loop")?;
-    let (snapshot, outcome) = runtime.block_on(run::run(&plan, reread(args)))?;
+    let (snapshot, outcome) = runtime.block_on(run::run(&plan, reread(args), None))?;
     deliver(&snapshot, outcome, plan.format, &output)
 }
 
@@ -127,51 +125,12 @@ fn compare(args: &DiffArgs) -> anyhow::Result<()> {
     sides::verdict(&plan, &comparison)
 }
 
-/// `flowwatch top`: shows a capture as it is played.
+/// `flowwatch top`: shows what a daemon counts, what it counts itself, or a capture.
 fn show_live(args: &TopArgs) -> anyhow::Result<()> {
     top::ensure_terminal()?;
     start_log(args.log_level());
-    let file = settings_of(args.config.as_deref())?;
-    let plan = args.play_plan(file)?;
-    let plan = plan.ok_or_else(|| CliError::Usage("no capture; name one: --replay FILE".into()))?;
-    show_capture(&plan)
-}
-
-/// Plays a capture on the screen: a thread counts, this one shows.
-fn show_capture(plan: &PlayPlan) -> anyhow::Result<()> {
-    let capture = replay::Playing::open(&plan.replay)?;
-    let pace = Arc::new(Pace::new(plan.speed));
-    let options = top::Options {
-        source: plan.replay.source(),
-        pace: Some(Arc::clone(&pace)),
-    };
-    let (sender, updates) = tokio::sync::mpsc::channel(1);
-    let (shared, interval) = (Arc::clone(&pace), plan.interval);
-    let thread = std::thread::spawn(move || {
-        let tell = &mut |update| {
-            let told = Told::Update(Box::new(update));
-            sender.blocking_send(told).is_ok()
-        };
-        let played = capture.play(&shared, interval, tell);
-        let ended = match &played {
-            Ok(()) => "END OF CAPTURE".to_owned(),
-            Err(error) => sentence_of(error),
-        };
-        // Whoever watched may have left.
-        let _ = sender.blocking_send(Told::Ended(ended));
-        played
-    });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.context("start the event loop")?;
-    runtime.block_on(top::show(updates, options))?;
-    pace.stop();
-    // One that waits for a pipe has nothing to say.
-    match thread.is_finished().then(|| thread.join()) {
-        Some(Ok(played)) => played,
-        _ => Ok(()),
-    }
+    let plan = args.plan(settings_of(args.config.as_deref())?)?;
+    watching::show(&plan)
 }
 
 /// Returns what makes the plan anew, where there is a file to read again.
@@ -242,11 +201,9 @@ fn finish(outcome: anyhow::Result<()>, written: Result<(), OutputError>) -> anyh
 
 /// Sends the log to standard error, one printable line a message.
 fn start_log(level: log::LevelFilter) {
-    let format = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
-        let message = record.args().to_string();
-        let level = record.level().as_str().to_lowercase();
-        let line = console::sentence(&format!("{level}: {message}"));
-        writeln!(out, "{}{line}", console::erasure())
+    let format = |_: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
+        console::tell_logged(record.level(), &record.args().to_string());
+        Ok(())
     };
     env_logger::Builder::new()
         .filter_module("flowwatch", level)

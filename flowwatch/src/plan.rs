@@ -39,7 +39,7 @@ pub use self::history::{DEFAULT_HISTORY, DEFAULT_RECORD_INTERVAL, HistorySetting
 pub use self::hooks::{ATTACH_MODES, TC_HOOKS};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 pub use self::report::{PAGE, ReportForm, ReportPlan, ReportSource, ReportWish, parse_form};
-pub use self::top::{PlayPlan, parse_speed};
+pub use self::top::{PlayPlan, TopPlan, WatchPlan, parse_speed};
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
 pub const DEFAULT_FLOW_TABLE_SIZE: u32 = 65_536;
@@ -157,8 +157,8 @@ pub struct RunPlan {
     pub flow_table_size: u32,
     /// How to record what is counted; nothing when it isn't.
     pub history: Option<RecorderOptions>,
-    /// Where views may ask what is counted.
-    pub socket: SocketOptions,
+    /// Where views may ask what is counted; nowhere, where it is counted for one alone.
+    pub socket: Option<SocketOptions>,
 }
 
 /// Why settings are no plan.
@@ -212,6 +212,12 @@ pub enum PlanError {
         /// The device that has it, too.
         second: String,
     },
+    /// A device by its IP address, where a MAC address is needed.
+    #[error(
+        "`{0}` is tagged by its IP address, which only a capture's devices can be; write its MAC \
+         address: --device camera=2c:aa:8e:01:02:03"
+    )]
+    ByAddress(String),
     /// No moment, or no span.
     #[error(transparent)]
     When(#[from] WhenError),
@@ -236,7 +242,7 @@ impl TryFrom<Settings> for RunPlan {
             tc_hook: settings.tc_hook.unwrap_or_default(),
             flow_table_size: settings.flow_table_size.unwrap_or(DEFAULT_FLOW_TABLE_SIZE),
             history: settings.history.into_options(),
-            socket: settings.socket,
+            socket: Some(settings.socket),
         })
     }
 }

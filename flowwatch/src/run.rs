@@ -39,6 +39,7 @@ use self::reload::Reload;
 pub use self::reload::Reread;
 use self::remembering::Remembering;
 use self::served::Served;
+pub use self::served::Watcher;
 use self::status::{StatusFigures, StatusLine};
 use self::watch::HookWatch;
 use crate::console;
@@ -67,7 +68,8 @@ const SAMPLES_A_TURN: usize = 64;
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Counts as planned, until a signal or the end of the duration, and returns what was counted. With
-/// `reread`, SIGHUP has the plan made anew, and what is different taken up.
+/// `reread`, SIGHUP has the plan made anew, and what is different taken up; with a watcher, it is done
+/// for that one, and ends with it.
 ///
 /// # Errors
 /// What kept counting from starting. Once it has started, a failure ends it early: what was
@@ -75,10 +77,14 @@ const LOOK_PERIOD: Duration = Duration::from_secs(1);
 pub async fn run(
     plan: &RunPlan,
     reread: Option<Reread>,
+    mut watcher: Option<Watcher>,
 ) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
     let mut stop = Stop::listen()?;
     if reread.is_some() {
         stop.leave_hangup(reload::has_terminal());
+    }
+    if let Some(watcher) = &mut watcher {
+        watcher.end(&mut stop);
     }
     let reload = Reload::start(plan, reread)?;
     let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
@@ -94,6 +100,9 @@ pub async fn run(
     // Only what passes from now on can tell of a hook that doesn't run.
     session.watch.compare_with(interface::list().await?);
     session.announce();
+    if let Some(watcher) = watcher {
+        watcher.join(&mut session.served, &mut session.status);
+    }
     let outcome = session.count(plan, stop).await;
     console::show_status("");
     session.finish(outcome).await
@@ -180,7 +189,7 @@ impl Session {
             remembering: Remembering::start(plan.history.as_ref()),
             databases,
             geo_watch: GeoWatch::default(),
-            served: Served::begin(&plan.socket)?,
+            served: Served::begin(plan.socket.as_ref())?,
             status: StatusLine::new(started_at),
             interval: plan.interval,
             started_at,

@@ -1,10 +1,13 @@
-//! What ends the counting: SIGINT, SIGTERM, SIGHUP, or the end of the planned duration.
+//! What ends the counting: SIGINT, SIGTERM, SIGHUP, the end of the planned duration, or one who
+//! watched and has left.
 
+use std::convert::Infallible;
 use std::io::{IsTerminal as _, stderr};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// The end of the counting, to be awaited.
@@ -17,6 +20,8 @@ pub(crate) struct Stop {
     /// was one.
     had_terminal: Option<bool>,
     deadline: Option<Instant>,
+    /// Closed when the one whom it is done for has left.
+    watcher: Option<mpsc::Receiver<Infallible>>,
 }
 
 impl Stop {
@@ -34,6 +39,7 @@ impl Stop {
             hangup: hangup.transpose().context("listen for SIGHUP")?,
             had_terminal: None,
             deadline: None,
+            watcher: None,
         })
     }
 
@@ -45,6 +51,11 @@ impl Stop {
     /// Sets the end: so long from now. One beyond all clocks never comes.
     pub(crate) fn after(&mut self, duration: Option<Duration>) {
         self.deadline = duration.and_then(|duration| Instant::now().checked_add(duration));
+    }
+
+    /// Sets another end: that the other side of this is dropped.
+    pub(crate) fn with(&mut self, watcher: mpsc::Receiver<Infallible>) {
+        self.watcher = Some(watcher);
     }
 
     /// Waits for the end. May be dropped and called again.
@@ -69,7 +80,14 @@ impl Stop {
                 None => std::future::pending().await,
             }
         };
+        let left = async {
+            match &mut self.watcher {
+                Some(watcher) => drop(watcher.recv().await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = left => {}
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             () = hangup => {}

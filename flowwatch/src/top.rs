@@ -29,4 +29,4 @@ mod fixtures;
 mod tests;
 
 pub use self::screen::{Effect, Screen};
-pub use self::show::{Options, Told, ensure_terminal, show};
+pub use self::show::{Options, ensure_terminal, show};

@@ -169,7 +169,7 @@ impl Run {
 
     /// Starts the program in no namespace of its own, with this input: for what needs no network.
     pub fn spawn_with(&self, input: Vec<u8>) -> Result<Process> {
-        Process::spawn_with_input(self.words_of(|program| Command::new(program)), input)
+        Process::spawn_with_input(self.unplaced(), input)
     }
 
     /// Runs the program in no namespace of its own, with this input, to its own end.
@@ -181,6 +181,12 @@ impl Run {
     #[must_use]
     pub fn command(&self, namespace: &Namespace) -> Command {
         self.words_of(|program| namespace.command(program))
+    }
+
+    /// Returns the command that starts the program in no namespace of its own.
+    #[must_use]
+    pub fn unplaced(&self) -> Command {
+        self.words_of(|program| Command::new(program))
     }
 
     fn words_of(&self, start: impl FnOnce(&str) -> Command) -> Command {

@@ -27,8 +27,8 @@ pub(crate) fn demo() -> Result<()> {
 }
 
 /// The lab's benches: what a packet and a drain cost in the kernel; or, where the first of
-/// `arguments` is `replay`, how fast captures are read, or `history`, what a year of it takes. The
-/// rest are the bench's own.
+/// `arguments` is `replay`, how fast captures are read, `history`, what a year of it takes, or
+/// `live`, what a view takes. The rest are the bench's own.
 ///
 /// # Errors
 /// When it can't be built or fails.
@@ -49,6 +49,12 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
             .into_iter()
             .chain(arguments.iter().map(String::as_str));
         return as_root(&words.collect::<Vec<_>>());
+    }
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "live"
+    {
+        let program = release_program()?;
+        return run(bench_named("live").args(rest).env(PROGRAM, program));
     }
     run(bench_named("cost").args(arguments))
 }

@@ -11,7 +11,8 @@ pub(crate) struct Layer {
 
 /// The modules in the order in which data passes through them; each imports none but earlier ones,
 /// so that there are no cycles. Views are siblings: none imports another, and none knows `kernel`.
-/// `replay` and `run` are the last, so that only `main`, tests and what compares captures import them.
+/// `replay` and `run` are the last, so that only `main`, tests, what compares captures and what shows
+/// the counting live import them.
 pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "observation",
@@ -150,7 +151,14 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "exit",
         may_import: &[
-            "kernel", "geo", "history", "output", "plan", "cli", "config",
+            "kernel",
+            "geo",
+            "live::ClientError",
+            "history",
+            "output",
+            "plan",
+            "cli",
+            "config",
         ],
     },
     Layer {
@@ -227,6 +235,19 @@ pub(crate) const LAYERS: &[Layer] = &[
             "plan",
             "replay",
             "when",
+        ],
+    },
+    Layer {
+        module: "watching",
+        may_import: &[
+            "console",
+            "exit",
+            "kernel::support",
+            "live",
+            "plan",
+            "replay",
+            "run",
+            "top",
         ],
     },
 ];

@@ -61,7 +61,7 @@ enum Command {
     /// Shows flowwatch at work on a simulated camera's traffic, in network namespaces.
     Demo,
     /// Measures what a packet and a drain cost; `bench replay`: how fast captures are read;
-    /// `bench history`: what a year of it takes.
+    /// `bench history`: what a year of it takes; `bench live`: what a view of 50,000 flows takes.
     Bench {
         /// The bench's own arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

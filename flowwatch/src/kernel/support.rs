@@ -28,8 +28,24 @@ pub struct NotPermitted {
 }
 
 /// Capabilities by their numbers (include/uapi/linux/capability.h).
+const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+
+/// Returns whether this process may load and attach programs.
+#[must_use]
+pub fn may_count() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // Where that can't be read, the kernel says so itself.
+    held_by(&status).is_none_or(may_count_with)
+}
+
+fn may_count_with(held: u64) -> bool {
+    let has = |capability: u32| held >> capability & 1 == 1;
+    let loads = has(CAP_SYS_ADMIN) || has(CAP_BPF) && has(CAP_PERFMON);
+    loads && has(CAP_NET_ADMIN)
+}
 
 /// Returns whether an error number means that privileges are missing. `EACCES` is the verifier's
 /// answer to a program that it refuses: for what it is, or for want of `CAP_PERFMON`.
@@ -48,9 +64,13 @@ pub fn is_not_permitted(error: &io::Error) -> bool {
 /// Returns whether a process of this `/proc/PID/status` has neither `CAP_PERFMON` nor what includes
 /// it.
 fn lacks_perfmon(status: &str) -> bool {
+    held_by(status).is_some_and(|held| held & (1 << CAP_PERFMON | 1 << CAP_SYS_ADMIN) == 0)
+}
+
+/// Returns the effective capabilities of a process of this `/proc/PID/status`, a bit each.
+fn held_by(status: &str) -> Option<u64> {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
-    effective.is_some_and(|held| held & (1 << CAP_PERFMON | 1 << CAP_SYS_ADMIN) == 0)
+    u64::from_str_radix(effective?.trim(), 16).ok()
 }
 
 /// Returns the first I/O error in an error's chain of causes. aya passes some off as its own, which
@@ -113,5 +133,24 @@ mod tests {
         assert!(!lacks_perfmon("CapEff:\t000000c000001000\n"));
         assert!(!lacks_perfmon("CapEff:\t0000000000200000\n"));
         assert!(!lacks_perfmon(""), "unknown is not missing");
+    }
+
+    #[test]
+    fn who_may_count_has_what_programs_and_their_hooks_need() {
+        let may = |status| held_by(status).map(may_count_with);
+        assert_eq!(may("CapEff:\t000001ffffffffff\n"), Some(true));
+        assert_eq!(may("CapEff:\t0000000000000000\n"), Some(false));
+        assert_eq!(
+            may("CapEff:\t0000008000001000\n"),
+            Some(false),
+            "CAP_PERFMON is missing"
+        );
+        assert_eq!(may("CapEff:\t000000c000001000\n"), Some(true));
+        assert_eq!(
+            may("CapEff:\t000000c000000000\n"),
+            Some(false),
+            "CAP_NET_ADMIN is missing"
+        );
+        assert_eq!(may(""), None);
     }
 }

@@ -46,6 +46,13 @@ impl View {
         }
     }
 
+    /// Returns a view within the process, and what it is told.
+    #[must_use]
+    pub fn within(interval: Duration) -> (Self, mpsc::Receiver<Update>) {
+        let (sender, updates) = mpsc::channel(MOST_UNDER_WAY);
+        (Self::new(Sink::Updates(sender), interval), updates)
+    }
+
     fn is_gone(&self) -> bool {
         match &self.sink {
             Sink::Frames(sender) => sender.is_closed(),
@@ -206,9 +213,8 @@ mod tests {
         }
 
         fn view(&mut self, interval: Duration) -> mpsc::Receiver<Update> {
-            let (sender, updates) = mpsc::channel(MOST_UNDER_WAY);
-            self.audience
-                .join(View::new(Sink::Updates(sender), interval));
+            let (view, updates) = View::within(interval);
+            self.audience.join(view);
             updates
         }
     }

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::Update;
 use super::wire::{Assembly, HELLO, WireError, check_hello, frame_length};
+use super::{Update, socket};
 
 /// How long the other side may take to say what it is.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,11 +26,13 @@ pub enum ClientError {
     )]
     NobodyThere(PathBuf),
     /// The user may not connect.
-    #[error(
-        "ask flowwatch at `{}`: not permitted; become a member of the group that its socket belongs to",
-        .0.display()
-    )]
-    NotPermitted(PathBuf),
+    #[error("ask flowwatch at `{}`: not permitted; {advice}", .path.display())]
+    NotPermitted {
+        /// The socket.
+        path: PathBuf,
+        /// What the user can do.
+        advice: String,
+    },
     /// It doesn't make sense.
     #[error("ask flowwatch at `{}`: {error}", .path.display())]
     Wire {
@@ -123,7 +125,10 @@ fn of_connect(path: &Path, source: io::Error) -> ClientError {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             ClientError::NobodyThere(path)
         }
-        io::ErrorKind::PermissionDenied => ClientError::NotPermitted(path),
+        io::ErrorKind::PermissionDenied => ClientError::NotPermitted {
+            advice: socket::way_in(&path),
+            path,
+        },
         _ => ClientError::Refused { path, source },
     }
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
-use super::{Changed, Teller, Update};
+use super::{Changed, FlowNumber, Teller, Update};
 use crate::geo::{Databases, Scope};
 use crate::join::{Places, Sources, contact_of, join_devices, join_flow, rank, use_of};
 use crate::model::{Device, FlowRecord};
@@ -17,6 +17,8 @@ use crate::store::{FlowEntry, FlowTable, Marks, Meta};
 
 /// Flows that one update tells as a whole, at most: some milliseconds' work, and some megabytes.
 pub const MOST_TOLD: usize = 1 << 14;
+/// Octets of names that one update tells, at most, but for the last flow's: strangers make them long.
+const MOST_TEXT: usize = 4 << 20;
 /// Flows of which one update tells the counts, at most.
 pub const MOST_CHANGED: usize = 1 << 18;
 /// Flows to resolvers that are summed: a scan for resolvers has more.
@@ -209,12 +211,7 @@ impl Feed {
     pub fn update(&mut self, teller: &mut Teller, sources: Sources<'_>, meta: Meta) -> Update {
         let at = meta.ended_at;
         let forgotten = teller.take_forgotten();
-        let told = teller.take_told(self.before.len(), MOST_TOLD);
-        let told = told.into_iter().filter_map(|at| {
-            let record = self.join(sources, at)?;
-            Some((teller.number(at), record))
-        });
-        let told: Vec<_> = told.collect();
+        let told = self.tell(teller, sources);
         let counted = teller.take_counted(MOST_CHANGED).into_iter();
         let changed = counted.filter_map(|at| {
             let entry = sources.flows.flow(at)?;
@@ -239,6 +236,24 @@ impl Feed {
             unaccounted: rest.unaccounted,
             resolving: rest.resolving,
         }
+    }
+
+    /// Returns the flows that are to be told as a whole, as many as one update tells.
+    fn tell(&mut self, teller: &mut Teller, sources: Sources<'_>) -> Vec<(FlowNumber, FlowRecord)> {
+        let positions = teller.take_told(self.before.len(), MOST_TOLD);
+        let mut told = Vec::with_capacity(positions.len());
+        let mut text = 0;
+        for (taken, &at) in positions.iter().enumerate() {
+            if text > MOST_TEXT {
+                teller.put_back(&positions[taken..]);
+                break;
+            }
+            if let Some(record) = self.join(sources, at) {
+                text += record.naming.octets();
+                told.push((teller.number(at), record));
+            }
+        }
+        told
     }
 
     /// Returns a flow's record, and notes whether it is one to a resolver.

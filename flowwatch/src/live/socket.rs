@@ -6,10 +6,12 @@
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown,
+};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::Group;
+use nix::unistd::{Gid, Group, Uid, User};
 use tokio::net::{UnixListener, UnixSocket};
 
 /// Where `run` listens and `top` asks, unless the user says otherwise.
@@ -162,6 +164,26 @@ fn listen(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     socket.listen(BACKLOG)
 }
 
+/// Returns what one whom a socket doesn't let in can do about it.
+pub(super) fn way_in(path: &Path) -> String {
+    let found = fs::metadata(path).ok();
+    let group = found
+        .filter(|found| found.gid() != 0 && found.mode() & 0o060 == 0o060)
+        .and_then(|found| Group::from_gid(Gid::from_raw(found.gid())).ok()?);
+    let Some(Group { name: group, .. }) = group else {
+        return format!(
+            "it lets root alone in; use sudo, or make a group for it (groupadd --system \
+             {DEFAULT_GROUP}) and start `flowwatch run` again"
+        );
+    };
+    let user = User::from_uid(Uid::effective()).ok().flatten();
+    let user = user.map_or_else(|| "USER".to_owned(), |user| user.name);
+    format!(
+        "it lets the group `{group}` in: `sudo usermod -aG {group} {user}`, then log in again; or use \
+         sudo"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
@@ -201,6 +223,28 @@ mod tests {
         let refused = Listening::begin(&options(&path));
         assert!(matches!(refused, Err(SocketError::NoSocket(_))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    }
+
+    #[tokio::test]
+    async fn the_way_in_is_through_the_sockets_group() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("live.sock");
+        let _listening = Listening::begin(&options(&path)).unwrap();
+        assert!(way_in(&path).contains("groupadd --system flowwatch"));
+        if !Uid::effective().is_root() {
+            return;
+        }
+        // Every Linux has the group of the number 1, whatever it is called.
+        let Some(group) = Group::from_gid(Gid::from_raw(1)).unwrap() else {
+            return;
+        };
+        chown(&path, None, Some(1)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
+        let advice = way_in(&path);
+        assert!(
+            advice.contains(&format!("usermod -aG {} root`", group.name)),
+            "{advice}"
+        );
     }
 
     #[tokio::test]

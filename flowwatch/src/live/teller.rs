@@ -63,6 +63,13 @@ impl Teller {
         told
     }
 
+    /// Puts back the last of those that were taken to be told as a whole.
+    pub(super) fn put_back(&mut self, positions: &[usize]) {
+        for &at in positions {
+            self.renamed.set(at);
+        }
+    }
+
     /// Takes up to `most` flows of which the counts are to be told.
     pub(super) fn take_counted(&mut self, most: usize) -> Vec<usize> {
         let counted = self.counted.iter().take_while(|at| *at < self.told);

@@ -4,11 +4,13 @@
 //! the lowest first, and a part of an update in postcard's encoding, the circumstances last. What
 //! comes is taken for hostile: every length is bounded, and a wrong value ends the reading.
 
+mod bounded;
 mod circumstances;
 mod flow;
 
 use serde::{Deserialize, Serialize};
 
+use self::bounded::at_most;
 use self::circumstances::Circumstances;
 use self::flow::{WireCounts, WireFlow};
 use super::{FlowNumber, MOST_CHANGED, MOST_TOLD, Update};
@@ -19,7 +21,9 @@ pub const HELLO: [u8; 8] = [b'f', b'w', b'l', b'i', b'v', b'e', 1, 0];
 
 /// Octets of a frame, at most.
 pub const MAX_FRAME: usize = 16 << 20;
-/// Flows of one part: with the longest names that there can be, a frame still holds them.
+/// Octets of an update's frames, at most.
+pub const MAX_UPDATE: usize = 128 << 20;
+/// Flows of one part, at most; of fewer, where their names are long.
 const FLOWS_A_PART: usize = 512;
 /// Counts, and forgotten flows, of one part.
 const COUNTS_A_PART: usize = 1 << 14;
@@ -55,9 +59,9 @@ pub enum WireError {
 /// A part of an update.
 #[derive(Serialize, Deserialize)]
 enum Part {
-    Forgotten(Vec<FlowNumber>),
-    Told(Vec<WireFlow>),
-    Counted(Vec<WireCounts>),
+    Forgotten(#[serde(deserialize_with = "at_most::<_, _, COUNTS_A_PART>")] Vec<FlowNumber>),
+    Told(#[serde(deserialize_with = "at_most::<_, _, FLOWS_A_PART>")] Vec<WireFlow>),
+    Counted(#[serde(deserialize_with = "at_most::<_, _, COUNTS_A_PART>")] Vec<WireCounts>),
     /// The last.
     Circumstances(Box<Circumstances>),
 }
@@ -88,21 +92,43 @@ pub fn frames_of(update: &Update) -> Result<Vec<u8>, WireError> {
         append(&mut frames, &Part::Forgotten(numbers.to_vec()))?;
     }
     for flows in update.told.chunks(FLOWS_A_PART) {
-        let flows = flows
-            .iter()
-            .map(|(number, flow)| WireFlow::of(*number, flow));
-        append(&mut frames, &Part::Told(flows.collect()))?;
+        append_flows(&mut frames, flows)?;
     }
     for counts in update.changed.chunks(COUNTS_A_PART) {
         let counts = counts.iter().map(WireCounts::from);
         append(&mut frames, &Part::Counted(counts.collect()))?;
     }
-    let circumstances = Circumstances::of(update);
-    append(&mut frames, &Part::Circumstances(Box::new(circumstances)))?;
+    let mut circumstances = Circumstances::of(update);
+    if append_last(&mut frames, circumstances.clone()).is_err() {
+        // What strangers can make long is worth less than the counts.
+        circumstances.leave_out_resolving();
+        append_last(&mut frames, circumstances)?;
+    }
     Ok(frames)
 }
 
-/// Appends a frame.
+/// Appends flows: as many frames as their names need.
+fn append_flows(
+    frames: &mut Vec<u8>,
+    flows: &[(FlowNumber, crate::model::FlowRecord)],
+) -> Result<(), WireError> {
+    let wire = flows.iter();
+    let wire = wire.map(|(number, flow)| WireFlow::of(*number, flow));
+    match append(frames, &Part::Told(wire.collect())) {
+        Err(WireError::TooLong(_)) if flows.len() > 1 => {
+            let (first, rest) = flows.split_at(flows.len() / 2);
+            append_flows(frames, first)?;
+            append_flows(frames, rest)
+        }
+        appended => appended,
+    }
+}
+
+fn append_last(frames: &mut Vec<u8>, circumstances: Circumstances) -> Result<(), WireError> {
+    append(frames, &Part::Circumstances(Box::new(circumstances)))
+}
+
+/// Appends a frame, or nothing where it would be too long.
 fn append(frames: &mut Vec<u8>, part: &Part) -> Result<(), WireError> {
     let start = frames.len();
     let mut whole = std::mem::take(frames);
@@ -110,6 +136,7 @@ fn append(frames: &mut Vec<u8>, part: &Part) -> Result<(), WireError> {
     *frames = postcard::to_extend(part, whole).map_err(|_| WireError::Malformed)?;
     let length = frames.len() - start - 4;
     if length > MAX_FRAME {
+        frames.truncate(start);
         return Err(WireError::TooLong(length));
     }
     frames[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
@@ -134,6 +161,8 @@ pub struct Assembly {
     told: Vec<(FlowNumber, crate::model::FlowRecord)>,
     changed: Vec<super::Changed>,
     forgotten: Vec<FlowNumber>,
+    /// Octets of their frames.
+    octets: usize,
 }
 
 impl Assembly {
@@ -142,6 +171,10 @@ impl Assembly {
     /// # Errors
     /// `TooMuch`, `Malformed` and `Value`; nothing can be read behind one.
     pub fn take_in(&mut self, frame: &[u8]) -> Result<Option<Update>, WireError> {
+        self.octets += frame.len();
+        if self.octets > MAX_UPDATE {
+            return Err(WireError::TooMuch);
+        }
         let (part, rest) = postcard::take_from_bytes(frame).map_err(|_| WireError::Malformed)?;
         if !rest.is_empty() {
             return Err(WireError::Malformed);
@@ -168,6 +201,7 @@ impl Assembly {
                     told,
                     changed,
                     forgotten,
+                    octets: _,
                 } = std::mem::take(self);
                 return Ok(Some(Update {
                     told,
@@ -230,10 +264,34 @@ pub(super) mod tests {
 
     #[test]
     fn an_update_that_never_ends_is_refused() {
-        let numbers = Part::Forgotten(vec![1; MOST_FORGOTTEN / 2]);
+        let numbers = Part::Forgotten(vec![1; COUNTS_A_PART]);
         let frame = postcard::to_allocvec(&numbers).unwrap();
         let mut assembly = Assembly::default();
-        assert!(assembly.take_in(&frame).is_ok_and(|it| it.is_none()));
+        for _ in 0..MOST_FORGOTTEN / COUNTS_A_PART {
+            assert!(assembly.take_in(&frame).is_ok_and(|it| it.is_none()));
+        }
+        assert_eq!(assembly.take_in(&frame).err(), Some(WireError::TooMuch));
+    }
+
+    #[test]
+    fn a_list_longer_than_a_part_holds_is_refused() {
+        let numbers = Part::Forgotten(vec![1; COUNTS_A_PART + 1]);
+        let frame = postcard::to_allocvec(&numbers).unwrap();
+        assert_eq!(
+            Assembly::default().take_in(&frame).err(),
+            Some(WireError::Malformed)
+        );
+    }
+
+    #[test]
+    fn octets_without_end_are_refused() {
+        let empty = Part::Told(Vec::new());
+        let mut assembly = Assembly {
+            octets: MAX_UPDATE - 2,
+            ..Assembly::default()
+        };
+        let frame = postcard::to_allocvec(&empty).unwrap();
+        assert_eq!(frame.len(), 2);
         assert!(assembly.take_in(&frame).is_ok_and(|it| it.is_none()));
         assert_eq!(assembly.take_in(&frame).err(), Some(WireError::TooMuch));
     }

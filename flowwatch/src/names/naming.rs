@@ -54,6 +54,18 @@ pub struct Candidate {
 }
 
 impl Naming {
+    /// Returns how many octets the texts of all candidates have.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        let of = |candidate: &Candidate| {
+            let Binding { name, chain, .. } = &*candidate.binding;
+            let offered = candidate.offer.iter().flat_map(|offer| &*offer.alpn);
+            let texts = chain.iter().chain(offered).map(|text| text.len());
+            name.len() + texts.sum::<usize>()
+        };
+        self.candidates.iter().map(of).sum()
+    }
+
     /// Returns each name once, the best first.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {

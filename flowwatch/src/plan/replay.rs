@@ -20,6 +20,21 @@ pub enum CaptureTag {
 }
 
 impl CaptureTag {
+    /// Returns the tag as one of a device on the LAN.
+    ///
+    /// # Errors
+    /// `ByAddress`.
+    pub(super) fn on_lan(self) -> Result<DeviceTag, PlanError> {
+        match self {
+            Self::One(CaptureDevice {
+                device,
+                address: None,
+            }) => Ok(DeviceTag::One(device)),
+            Self::One(tagged) => Err(PlanError::ByAddress(tagged.device.name.to_string())),
+            Self::Prefix(tag) => Ok(DeviceTag::Prefix(tag)),
+        }
+    }
+
     fn name(&self) -> &str {
         match self {
             Self::One(tagged) => &tagged.device.name,

@@ -1,11 +1,16 @@
 //! From the counting to those who watch it: the socket, and what is told after each drain.
 
+use std::convert::Infallible;
+
 use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
 
 use super::drainer::Counting;
+use super::status::StatusLine;
 use crate::geo::Databases;
-use crate::live::{Audience, Followed, Server, SocketOptions};
+use crate::live::{Audience, Followed, Server, SocketOptions, View};
 use crate::names::NameTable;
+use crate::stop::Stop;
 use crate::store::{AttachedInterface, Meta};
 
 /// What is told with the counts.
@@ -20,6 +25,44 @@ pub(super) struct Counted<'a> {
     pub(super) clock_step_seconds: Option<i64>,
 }
 
+/// One within the process for whom alone it is counted.
+#[derive(Debug)]
+pub struct Watcher {
+    view: View,
+    /// Told when the counting has begun.
+    began: oneshot::Sender<()>,
+    /// Closed when the one who watches has left.
+    left: Option<mpsc::Receiver<Infallible>>,
+}
+
+impl Watcher {
+    /// Returns one who watches by a view, hears of the beginning, and has the counting end by dropping
+    /// the other side of `left`.
+    #[must_use]
+    pub fn new(view: View, began: oneshot::Sender<()>, left: mpsc::Receiver<Infallible>) -> Self {
+        Self {
+            view,
+            began,
+            left: Some(left),
+        }
+    }
+
+    /// Has the counting end with this one's leaving.
+    pub(super) fn end(&mut self, stop: &mut Stop) {
+        if let Some(left) = self.left.take() {
+            stop.with(left);
+        }
+    }
+
+    /// Has it told, as the counting has begun; the terminal is its own.
+    pub(super) fn join(self, served: &mut Served, status: &mut StatusLine) {
+        served.audience.join(self.view);
+        status.hide();
+        // One that left ends the counting otherwise.
+        let _ = self.began.send(());
+    }
+}
+
 /// Those who watch, and the socket at which they come, where there is one.
 pub(super) struct Served {
     server: Option<Server>,
@@ -29,11 +72,12 @@ pub(super) struct Served {
 impl Served {
     /// Begins to listen. That nobody can watch is no reason not to count, unless the user asked for
     /// the socket.
-    pub(super) fn begin(options: &SocketOptions) -> anyhow::Result<Self> {
-        let server = match Server::begin(options) {
-            Ok(server) => Some(server),
-            Err(error) if options.is_asked() => return Err(error.into()),
-            Err(error) => {
+    pub(super) fn begin(options: Option<&SocketOptions>) -> anyhow::Result<Self> {
+        let server = match options.map(|options| (Server::begin(options), options)) {
+            None => None,
+            Some((Ok(server), _)) => Some(server),
+            Some((Err(error), options)) if options.is_asked() => return Err(error.into()),
+            Some((Err(error), _)) => {
                 log::info!("nobody can watch: {:#}", anyhow::Error::from(error));
                 None
             }

@@ -33,6 +33,11 @@ impl StatusLine {
         }
     }
 
+    /// Has the line shown no more: something else has the terminal.
+    pub(crate) fn hide(&mut self) {
+        self.is_shown = false;
+    }
+
     /// Moves every time, as the clock was set.
     pub(crate) fn shift(&mut self, by: SignedDuration) {
         let shifted = |at: Timestamp| at.checked_add(by).unwrap_or(at);

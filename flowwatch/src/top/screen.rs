@@ -58,8 +58,12 @@ pub struct Screen {
     pub(super) scroll: usize,
     /// What is to be said until the next key.
     pub(super) message: Option<String>,
+    /// What is waited for, where updates should come.
+    pub(super) waiting: Option<String>,
     /// Why no more updates come.
     pub(super) ended: Option<String>,
+    /// Whether the next update is another counting's first.
+    is_next_anew: bool,
     pub(super) drawn: Drawn,
 }
 
@@ -91,18 +95,47 @@ impl Screen {
             overlay: Overlay::default(),
             scroll: 0,
             message: None,
+            waiting: None,
             ended: None,
+            is_next_anew: false,
             drawn: Drawn::default(),
         }
     }
 
     /// Takes in an update; while paused, without showing it.
     pub fn take_in(&mut self, update: Update) {
+        self.waiting = None;
+        if std::mem::take(&mut self.is_next_anew) {
+            self.world.forget();
+            if self.frozen.is_none() {
+                self.let_go();
+            }
+        }
         self.world.take_in(update);
         let selected = self.devices.selected;
         if selected.is_some_and(|slot| !self.shown().listed.contains(&slot)) {
             self.devices.selected = None;
         }
+    }
+
+    /// Has the next update taken in as the first of another counting; until it comes, what was told
+    /// last is shown.
+    pub fn begin_anew(&mut self) {
+        self.is_next_anew = true;
+    }
+
+    /// Takes in why no more updates come.
+    pub(super) fn end(&mut self, why: String) {
+        self.waiting = None;
+        self.ended = Some(why);
+    }
+
+    /// Lets go of the flows that are known by their numbers, which are others' now.
+    fn let_go(&mut self) {
+        if matches!(self.overlay, Overlay::Details(_)) {
+            self.overlay = Overlay::Nothing;
+        }
+        self.list.cursor = Cursor::default();
     }
 
     /// Returns what is shown: what was there as it was paused, or what is there now.
@@ -288,8 +321,13 @@ impl Screen {
     }
 
     fn pause(&mut self) -> Effect {
-        self.frozen = match self.frozen {
-            Some(_) => None,
+        self.frozen = match self.frozen.take() {
+            Some(frozen) => {
+                if frozen.counting != self.world.counting {
+                    self.let_go();
+                }
+                None
+            }
             None => Some(Box::new(self.world.clone())),
         };
         Effect::Hold(self.frozen.is_some())

@@ -13,28 +13,23 @@ use super::look::Look;
 use super::screen::{Effect, Screen};
 use super::terminal::Taken;
 use crate::exit::{ExitStatus, Failure};
-use crate::live::{Pace, Update};
+use crate::live::{Pace, Told};
 use crate::stop::Stop;
 
 /// Events of the terminal that wait to be taken in.
 const EVENTS: usize = 64;
 
-/// What who counts has to tell.
-#[derive(Debug)]
-pub enum Told {
-    /// What changed.
-    Update(Box<Update>),
-    /// That no more will come, and why; the screen stays.
-    Ended(String),
-}
-
 /// What a screen is to be.
 #[derive(Debug)]
 pub struct Options {
-    /// Where the counts are from, in a few words: `daemon`, `here`, `capture camera.pcap`.
+    /// Where the counts are from, in a few words: `daemon`, `counting here`, `capture camera.pcap`.
     pub source: String,
     /// The pace at which a capture is played; none where nothing is played.
     pub pace: Option<Arc<Pace>>,
+    /// What there is to say at first.
+    pub message: Option<String>,
+    /// What there is to say later: the newest stays until a key is pressed.
+    pub lines: Receiver<String>,
 }
 
 /// Refuses what is no terminal to draw on.
@@ -51,12 +46,12 @@ pub fn ensure_terminal() -> Result<(), Failure> {
     Err(Failure::new(ExitStatus::Usage, anyhow::Error::msg(what)))
 }
 
-/// Shows what is told until the user quits or a signal comes. Updates end when their sender is
-/// dropped; the screen stays.
+/// Shows what is told until the user quits, a signal comes, or the one who tells leaves without saying
+/// why: then it was told to end, too.
 ///
 /// # Errors
 /// Those of the terminal, which is given back in any case.
-pub async fn show(mut updates: Receiver<Told>, options: Options) -> anyhow::Result<()> {
+pub async fn show(mut updates: Receiver<Told>, mut options: Options) -> anyhow::Result<()> {
     ensure_terminal()?;
     let mut stop = Stop::listen()?;
     let mut suspend = signal(SignalKind::from_raw(libc::SIGTSTP)).context("listen for SIGTSTP")?;
@@ -68,9 +63,9 @@ pub async fn show(mut updates: Receiver<Told>, options: Options) -> anyhow::Resu
         speed,
         Look::of(|name| std::env::var_os(name)),
     );
+    screen.message = options.message;
     let mut taken = Taken::new().context("take the terminal over")?;
     let mut events = events();
-    let mut is_told = true;
     loop {
         let drawn = taken.terminal.draw(|frame| screen.draw(frame));
         drawn.context("draw on the terminal")?;
@@ -85,11 +80,17 @@ pub async fn show(mut updates: Receiver<Told>, options: Options) -> anyhow::Resu
             }
             _ = suspend.recv() => Effect::Suspend,
             _ = resume.recv() => Effect::Redraw,
-            told = updates.recv(), if is_told => {
-                is_told = told.is_some();
-                take_told(&mut screen, told);
+            Some(line) = options.lines.recv() => {
+                screen.message = Some(line);
                 Effect::Nothing
             }
+            told = updates.recv(), if screen.ended.is_none() => match told {
+                Some(told) => {
+                    take_told(&mut screen, told);
+                    Effect::Nothing
+                }
+                None => Effect::Quit,
+            },
         };
         match effect {
             Effect::Quit => return Ok(()),
@@ -128,12 +129,12 @@ fn take_event(screen: &mut Screen, event: Event) -> Effect {
     Effect::Nothing
 }
 
-fn take_told(screen: &mut Screen, told: Option<Told>) {
+fn take_told(screen: &mut Screen, told: Told) {
     match told {
-        Some(Told::Update(update)) => screen.take_in(*update),
-        Some(Told::Ended(why)) => screen.ended = Some(why),
-        None if screen.ended.is_none() => screen.ended = Some("ENDED".to_owned()),
-        None => {}
+        Told::Update(update) => screen.take_in(*update),
+        Told::Anew => screen.begin_anew(),
+        Told::Waiting(what) => screen.waiting = Some(what),
+        Told::Ended(why) => screen.end(why),
     }
 }
 

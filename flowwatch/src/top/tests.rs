@@ -15,6 +15,7 @@ use super::filter::FILTER_KEYS;
 use super::fixtures::{Home, adversarial, after, start};
 use super::keys::KEYS;
 use super::look::Look;
+use super::panes::Overlay;
 use super::screen::{Effect, Screen};
 
 /// Seconds that a home was watched.
@@ -447,4 +448,46 @@ fn the_page_on_the_view_has_every_key_filter_and_column() {
         let rows: String = list.iter().map(row).collect();
         assert!(page.contains(&rows), "docs/top.md lacks:\n{rows}");
     }
+}
+
+#[test]
+fn another_counting_takes_the_place_of_the_one_before_when_it_is_told() {
+    let mut screen = watched();
+    press(&mut screen, "/iotc\n\n");
+    let before = lines(&mut screen, SIZES[1]);
+    screen.waiting = Some("DAEMON GONE, waiting for it".to_owned());
+    let missing = lines(&mut screen, SIZES[1]);
+    assert!(missing.contains("DAEMON GONE"), "{missing}");
+    assert!(screen.overlay != Overlay::Nothing, "{before}");
+    screen.begin_anew();
+    assert!(
+        lines(&mut screen, SIZES[1]).contains("DAEMON GONE"),
+        "nothing was told yet"
+    );
+    let first = Home::new().updates(1).next().unwrap();
+    let flows = first.told.len();
+    screen.take_in(first);
+    assert_eq!(screen.world.flows.len(), flows);
+    assert_eq!(
+        screen.overlay,
+        Overlay::Nothing,
+        "its number is another flow's"
+    );
+    let joined = lines(&mut screen, SIZES[1]);
+    assert!(!joined.contains("DAEMON GONE"), "{joined}");
+    assert!(
+        joined.contains("by filter: iotc"),
+        "the filter stays: {joined}"
+    );
+}
+
+#[test]
+fn what_is_paused_stays_until_it_goes_on_whatever_is_told() {
+    let mut screen = watched();
+    press(&mut screen, "\n ");
+    screen.begin_anew();
+    screen.take_in(Home::new().updates(1).next().unwrap());
+    assert!(matches!(screen.overlay, Overlay::Details(_)));
+    press(&mut screen, " ");
+    assert_eq!(screen.overlay, Overlay::Nothing);
 }

@@ -13,11 +13,17 @@ use jiff::{SignedDuration, Timestamp};
 use super::flow::Flow;
 use super::rate::{History, Rate, kept_after};
 use crate::live::{FlowNumber, Update};
+use crate::model::FlowRecord;
 use crate::observation::Traffic;
-use crate::store::{DeviceResolving, DeviceSummary, Meta, UnaccountedRow};
+use crate::store::{DeviceResolving, DeviceSummary, Meta, UnaccountedRow, WINDOW_FLOWS};
 
 /// For how long a destination counts as new.
 pub(super) const NEW_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+/// Flows and devices that are taken in, at most: more than one who counts has, so that what is no such
+/// one can't fill the memory.
+const MOST_FLOWS: usize = WINDOW_FLOWS.get();
+const MOST_DEVICES: usize = 1 << 14;
 
 /// A device's position in [`World::devices`], for good.
 pub(super) type Slot = u32;
@@ -41,6 +47,8 @@ pub(super) struct World {
     pub(super) total: History,
     /// The first update's time.
     first_at: Timestamp,
+    /// Which counting it is that was told, from 0.
+    pub(super) counting: u32,
 }
 
 /// A device, and its rates.
@@ -114,11 +122,7 @@ impl World {
             self.flows.swap_remove(number);
         }
         for (number, record) in update.told {
-            let slot = self.slot_of(&record.device.name);
-            match self.flows.get_mut(&number) {
-                Some(flow) => flow.retell(record, slot, elapsed),
-                None => drop(self.flows.insert(number, Flow::new(record, slot, elapsed))),
-            }
+            self.take_in_flow(number, record, elapsed);
         }
         for changed in &update.changed {
             if let Some(flow) = self.flows.get_mut(&changed.flow) {
@@ -132,11 +136,33 @@ impl World {
         self.meta = Some(update.meta);
     }
 
+    fn take_in_flow(&mut self, number: FlowNumber, record: FlowRecord, elapsed: Elapsed) {
+        let Some(slot) = self.slot_of(&record.device.name) else {
+            return;
+        };
+        let has_room = self.flows.len() < MOST_FLOWS;
+        match self.flows.get_mut(&number) {
+            Some(flow) => flow.retell(record, slot, elapsed),
+            None if has_room => drop(self.flows.insert(number, Flow::new(record, slot, elapsed))),
+            None => {}
+        }
+    }
+
+    /// Forgets all but the devices' rates, as another counting is told of from now on.
+    pub(super) fn forget(&mut self) {
+        self.flows.clear();
+        self.tracked = None;
+        self.meta = None;
+        self.counting += 1;
+    }
+
     fn take_in_devices(&mut self, summaries: Vec<DeviceSummary>, elapsed: Elapsed) {
         self.listed.clear();
         let mut total = Rate::default();
         for summary in summaries {
-            let slot = self.slot_of(&Arc::from(&*summary.device));
+            let Some(slot) = self.slot_of(&Arc::from(&*summary.device)) else {
+                continue;
+            };
             let device = &mut self.devices[slot as usize];
             let added = Rate::added(traffic(&summary), device.traffic());
             let rate = elapsed.rate(added);
@@ -180,9 +206,12 @@ impl World {
         }
     }
 
-    fn slot_of(&mut self, device: &Arc<str>) -> Slot {
+    fn slot_of(&mut self, device: &Arc<str>) -> Option<Slot> {
         if let Some(slot) = self.slots.get(device) {
-            return *slot;
+            return Some(*slot);
+        }
+        if self.devices.len() == MOST_DEVICES {
+            return None;
         }
         let slot = self.devices.len() as Slot;
         self.devices.push(DeviceState {
@@ -190,7 +219,7 @@ impl World {
             history: History::default(),
         });
         self.slots.insert(Arc::clone(device), slot);
-        slot
+        Some(slot)
     }
 
     /// Returns the last update's time.

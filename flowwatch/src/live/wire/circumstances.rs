@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::WireError;
+use super::bounded::at_most;
 use super::flow::{Mac, Time, mac_of};
 use crate::geo::attribution_of;
 use crate::live::Update;
@@ -17,6 +18,15 @@ use crate::store::{
     AttachedInterface, DatabaseMeta, DeviceResolving, DeviceSummary, DirectionSummary, Losses,
     Meta, UnaccountedRow,
 };
+
+/// Devices, at most: tagged ones, those that prefixes found, and those of loads before.
+const MOST_DEVICES: usize = 1 << 14;
+const MOST_UNACCOUNTED: usize = MOST_DEVICES * DIRECTIONS.len() * Reason::ALL.len();
+/// Interfaces that are or were attached to.
+const MOST_INTERFACES: usize = 1 << 12;
+const MOST_DATABASES: usize = 1 << 8;
+/// What a device has of one kind.
+const MOST_OF_A_DEVICE: usize = 1 << 8;
 
 /// The words that rows hold; a word on the wire is a position here.
 const HOOKS: [&str; 2] = ["xdp", "tc"];
@@ -30,7 +40,7 @@ const TRANSPORTS: [Transport; 5] = [
 ];
 
 /// An update without its flows.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Circumstances {
     at: Time,
     version: String,
@@ -38,16 +48,21 @@ pub(super) struct Circumstances {
     ended_at: Time,
     epochs: u64,
     clock_step_seconds: Option<i64>,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_INTERFACES>")]
     interfaces: Vec<WireInterface>,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_DATABASES>")]
     databases: Vec<(String, String, Option<Time>)>,
     losses: Losses,
     names: NameCounters,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_DEVICES>")]
     devices: Vec<WireDevice>,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_UNACCOUNTED>")]
     unaccounted: Vec<WireUnaccounted>,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_DEVICES>")]
     resolving: Vec<WireResolving>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct WireDevice {
     name: String,
     mac: Mac,
@@ -57,7 +72,7 @@ struct WireDevice {
     down: DirectionSummary,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct WireInterface {
     name: String,
     ingress: u8,
@@ -67,7 +82,7 @@ struct WireInterface {
     gone_at: Option<Time>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct WireUnaccounted {
     device: String,
     mac: Mac,
@@ -79,19 +94,22 @@ struct WireUnaccounted {
     octets: Option<u64>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct WireResolving {
     device: String,
     mac: Mac,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_OF_A_DEVICE>")]
     offered: Vec<IpAddr>,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_OF_A_DEVICE>")]
     resolvers: Vec<WireResolver>,
     resolvers_not_shown: u64,
     answers: Answers,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_OF_A_DEVICE>")]
     unresolved: Vec<String>,
     unresolved_not_shown: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct WireResolver {
     address: IpAddr,
     name: Option<String>,
@@ -129,6 +147,11 @@ impl Circumstances {
             unaccounted: update.unaccounted.iter().map(WireUnaccounted::of).collect(),
             resolving: update.resolving.iter().map(WireResolving::of).collect(),
         }
+    }
+
+    /// Leaves out how the devices resolve names.
+    pub(super) fn leave_out_resolving(&mut self) {
+        self.resolving.clear();
     }
 
     /// Reads it as an update that tells of no flows.

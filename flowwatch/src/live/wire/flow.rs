@@ -7,11 +7,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::WireError;
+use super::bounded::at_most;
 use crate::geo::{Place, Scope};
 use crate::live::{Changed, FlowNumber};
 use crate::model::{Device, FlowRecord, MacAddress};
 use crate::names::{Binding, Candidate, NameSource, Naming, Service, ServiceOffer};
 use crate::observation::Traffic;
+
+/// Names of a flow, at most.
+const MOST_NAMES: usize = 1 << 10;
+/// Aliases, or protocols, of a name, at most.
+const MOST_OF_A_NAME: usize = 1 << 8;
 
 /// Seconds and nanoseconds since the Unix epoch.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -45,6 +51,7 @@ pub(super) struct WireFlow {
     number: FlowNumber,
     device: String,
     mac: Mac,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_NAMES>")]
     names: Vec<WireName>,
     remote: IpAddr,
     protocol: u8,
@@ -64,6 +71,7 @@ pub(super) struct WireFlow {
 #[derive(Serialize, Deserialize)]
 struct WireName {
     name: String,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_OF_A_NAME>")]
     chain: Vec<String>,
     /// Its position in [`NameSource::ALL`].
     source: u8,
@@ -72,7 +80,15 @@ struct WireName {
     last_told: Time,
     ttl: u32,
     asked: Option<bool>,
-    offer: Option<(Vec<String>, bool)>,
+    offer: Option<WireOffer>,
+}
+
+/// [`ServiceOffer`].
+#[derive(Serialize, Deserialize)]
+struct WireOffer {
+    #[serde(deserialize_with = "at_most::<_, _, MOST_OF_A_NAME>")]
+    alpn: Vec<String>,
+    has_ech: bool,
 }
 
 /// [`Changed`].
@@ -157,7 +173,10 @@ impl WireName {
             last_told: binding.last_told.into(),
             ttl: binding.ttl,
             asked: *asked,
-            offer: offer.as_ref().map(|it| (texts(&it.alpn), it.has_ech)),
+            offer: offer.as_ref().map(|it| WireOffer {
+                alpn: texts(&it.alpn),
+                has_ech: it.has_ech,
+            }),
         }
     }
 
@@ -175,9 +194,9 @@ impl WireName {
             last_told: self.last_told.try_into()?,
             ttl: self.ttl,
         };
-        let offer = self.offer.map(|(alpn, has_ech)| ServiceOffer {
-            alpn: texts(alpn).collect(),
-            has_ech,
+        let offer = self.offer.map(|offer| ServiceOffer {
+            alpn: texts(offer.alpn).collect(),
+            has_ech: offer.has_ech,
         });
         Ok(Candidate {
             binding: Arc::new(binding),

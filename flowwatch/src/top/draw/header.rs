@@ -33,7 +33,7 @@ fn circumstances(screen: &Screen) -> Vec<(String, Role)> {
     if screen.frozen.is_some() {
         parts.push(("PAUSED".to_owned(), Role::Bad));
     }
-    if let Some(ended) = &screen.ended {
+    if let Some(ended) = screen.ended.as_ref().or(screen.waiting.as_ref()) {
         parts.push((printable(ended).into_owned(), Role::Bad));
     }
     parts.push(plain(printable(&screen.source)));
