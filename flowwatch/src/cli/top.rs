@@ -143,7 +143,8 @@ impl TopArgs {
             ..Settings::default()
         };
         let Some(capture) = args.replay else {
-            return WatchPlan::new(args.tags, settings, file).map(TopPlan::Counting);
+            let plan = WatchPlan::new(args.tags, settings, file)?;
+            return Ok(TopPlan::Counting(Box::new(plan)));
         };
         let file = Settings {
             devices: file.devices,
@@ -186,7 +187,7 @@ mod tests {
 
     fn watch_plan(text: &str, file: Settings) -> Result<WatchPlan, String> {
         match any_plan(text, file)? {
-            TopPlan::Counting(plan) => Ok(plan),
+            TopPlan::Counting(plan) => Ok(*plan),
             TopPlan::Capture(_) => panic!("a capture"),
         }
     }

@@ -16,7 +16,7 @@ pub enum TopPlan {
     /// A capture.
     Capture(PlayPlan),
     /// A daemon, or the program's own counting.
-    Counting(WatchPlan),
+    Counting(Box<WatchPlan>),
 }
 
 /// A counting that is to be watched: a daemon's where there is one.

@@ -54,10 +54,10 @@ struct Counting {
 impl Counting {
     /// Starts to count; returns what tells that it has begun.
     fn start(plan: RunPlan, tell: mpsc::Sender<Told>) -> (Self, oneshot::Receiver<()>) {
-        let (begin, began) = oneshot::channel();
+        let (tell_begun, began) = oneshot::channel();
         let (watching, left) = mpsc::channel(1);
         let (view, mut updates) = View::within(plan.interval);
-        let watcher = Watcher::new(view, begin, left);
+        let watcher = Watcher::new(view, tell_begun, left);
         let thread = std::thread::spawn(move || {
             let runtime = event_loop()?;
             let passed = tell.clone();

@@ -5,10 +5,6 @@
 //! same traffic, of which a generator changes a share of the flows each second.
 
 #![expect(clippy::print_stdout, reason = "its figures are for who runs it")]
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "what is printed has three digits"
-)]
 
 mod traffic;
 mod watcher;
@@ -43,7 +39,7 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let bench = Bench { lab, folder };
     let daemon = bench.daemon()?;
-    let traffic = Traffic::new(&bench.lab, FLOWS)?;
+    let traffic = Traffic::new(&bench.lab, FLOWS);
     traffic.send_everything()?;
     println!(
         "{FLOWS} flows with names and places; one refresh a second, on 200x50 characters; processor \

@@ -48,7 +48,7 @@ pub(crate) struct Load {
 
 impl Traffic {
     /// Makes the packets of so many flows, and the answers that name their remotes.
-    pub(crate) fn new(lab: &Lab, flows: u32) -> Result<Self> {
+    pub(crate) fn new(lab: &Lab, flows: u32) -> Self {
         let camera = lab.camera();
         let gateway = camera.gateway_mac;
         let own = camera.ipv4;
@@ -65,13 +65,13 @@ impl Traffic {
                 .payload_octets(response(number))
                 .build()
         };
-        Ok(Self {
+        Self {
             device: camera.namespace.clone(),
             gateway: lab.gateway.clone(),
             port: camera.port.clone(),
             packets: (0..flows).map(packet).collect(),
             answers: (0..flows).map(answer).collect(),
-        })
+        }
     }
 
     /// Has every remote named, and a packet sent to each.

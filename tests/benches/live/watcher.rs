@@ -39,7 +39,7 @@ impl Watcher {
         let child = command.spawn().context("start the view")?;
         let mut pictures = master.try_clone()?;
         let reader = thread::spawn(move || {
-            let mut buffer = [0; 1 << 16];
+            let mut buffer = [0; 1 << 12];
             let mut octets = 0;
             while let Ok(length @ 1..) = pictures.read(&mut buffer) {
                 octets += length;
