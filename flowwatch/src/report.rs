@@ -9,7 +9,9 @@ mod destinations;
 mod page;
 mod writeup;
 
-use std::{collections::HashMap, io};
+use std::io;
+
+use foldhash::HashMap;
 
 use crate::{
     grouping::Grouping,
@@ -62,7 +64,7 @@ impl Report<'_> {
 
     /// Returns each device's flows, by its name, in the snapshot's order.
     fn flows(&self) -> HashMap<&str, Vec<&FlowRecord>> {
-        let mut flows: HashMap<&str, Vec<&FlowRecord>> = HashMap::new();
+        let mut flows: HashMap<&str, Vec<&FlowRecord>> = HashMap::default();
         for record in &self.snapshot.flows {
             flows.entry(&record.device.name).or_default().push(record);
         }

@@ -32,7 +32,7 @@ use self::drainer::{Before, Counting, Drainer, KernelSide, Recording};
 use self::following::Following;
 use self::geo_watch::GeoWatch;
 use self::kernel_log::{open_kernel_log, readable};
-use self::loading::load_programs;
+use self::loading::{load_programs, window};
 use self::numbers::Numbers;
 use self::recording::Recordable;
 use self::reload::Reload;
@@ -58,7 +58,7 @@ use crate::names::{NameLimits, NameTable};
 use crate::observation::{DeviceId, PayloadSample};
 use crate::plan::RunPlan;
 use crate::stop::Stop;
-use crate::store::{FlowTable, Meta, Snapshot, WINDOW_FLOWS};
+use crate::store::{Meta, Snapshot};
 
 /// Samples that are read before something else gets its turn: a flood of them must not keep drains
 /// and signals waiting.
@@ -352,16 +352,6 @@ impl Session {
         let outcome = outcome.and(under_way.map_err(Into::into)).and(drained);
         let outcome = outcome.and(recorded);
         Ok((join(sources, meta), outcome))
-    }
-}
-
-/// Returns an empty window. Where all is recorded, it is for those who look at what goes on now.
-fn window(plan: &RunPlan) -> FlowTable {
-    let table = FlowTable::new(plan.devices.len(), WINDOW_FLOWS);
-    if plan.history.is_some() {
-        table.that_forgets()
-    } else {
-        table
     }
 }
 

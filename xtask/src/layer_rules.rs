@@ -141,7 +141,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "cli",
         may_import: &[
-            "kernel", "diff", "model", "live", "census", "grouping", "format", "plan",
+            "when", "kernel", "diff", "model", "live", "census", "grouping", "format", "plan",
         ],
     },
     Layer {

@@ -1,11 +1,8 @@
 //! The sums: one pass over the flows, and what is in no flow beside them.
 
-use std::{
-    cmp::Reverse,
-    collections::{HashMap, HashSet},
-    net::IpAddr,
-};
+use std::{cmp::Reverse, net::IpAddr};
 
+use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::Grouping;
@@ -112,7 +109,7 @@ impl<'snapshot> Groups<'snapshot> {
     /// Puts a snapshot's flows together. What its devices have in no flow is a group of its own.
     #[must_use]
     pub fn of(snapshot: &'snapshot Snapshot, by: &'static Grouping) -> Self {
-        let mut tallies: HashMap<Value<'_>, Tally<'_>> = HashMap::new();
+        let mut tallies: HashMap<Value<'_>, Tally<'_>> = HashMap::default();
         for record in &snapshot.flows {
             let tally = tallies.entry((by.value)(record)).or_default();
             tally.add(record, (by.label)(record));

@@ -2,12 +2,9 @@
 //!
 //! From flow records to rows, the one with the most octets first, and the rest as one.
 
-use std::{
-    cmp::Reverse,
-    collections::{HashMap, HashSet},
-    net::IpAddr,
-};
+use std::{cmp::Reverse, net::IpAddr};
 
+use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use crate::{
@@ -155,7 +152,7 @@ pub(super) struct Destinations<'s> {
 impl<'s> Destinations<'s> {
     /// Puts a device's flows together, and tells the largest so many of them.
     pub(super) fn of(flows: &[&'s FlowRecord], most: usize) -> Self {
-        let mut gathered: HashMap<Called<'s>, (Sums, Vec<&'s FlowRecord>)> = HashMap::new();
+        let mut gathered: HashMap<Called<'s>, (Sums, Vec<&'s FlowRecord>)> = HashMap::default();
         for record in flows {
             let (sums, records) = gathered.entry(Called::of(record)).or_default();
             sums.add(&Sums::of(record));
@@ -173,7 +170,9 @@ impl<'s> Destinations<'s> {
         let count = all.len();
         let rest = all.split_off(all.len().min(most));
         let mut sums_of_rest = Sums::default();
-        rest.iter().for_each(|(_, (its, _))| sums_of_rest.add(its));
+        for (_, (its, _)) in &rest {
+            sums_of_rest.add(its);
+        }
         let told = all.into_iter();
         Self {
             told: told
@@ -217,7 +216,8 @@ fn kind_of(records: &[&FlowRecord]) -> Kind {
 fn destination<'s>(called: Called<'s>, sums: Sums, records: &[&'s FlowRecord]) -> Destination<'s> {
     let mut remotes: Vec<Remote<'s>> = Vec::new();
     let (mut other_names, mut services) = (Vec::new(), Vec::new());
-    let (mut addresses, mut names, mut ports) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let (mut addresses, mut names, mut ports) =
+        (HashSet::default(), HashSet::default(), HashSet::default());
     // A snapshot's flows are by octets, so these lists are, too.
     for record in records {
         if addresses.insert(record.remote_address) {

@@ -24,6 +24,8 @@ use crate::{
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/sort.js");
+/// The grouping that the map shows.
+const COUNTRY: &str = "country";
 const TITLE: &str = "Where the devices send their data";
 
 /// Returns the page.
@@ -123,10 +125,9 @@ fn figures(report: &Report<'_>) -> Vec<(&'static str, String, String)> {
 }
 
 fn body(report: &Report<'_>, page: &mut Markup) {
-    let by_country = grouping_of("country").map(|by| Groups::of(report.snapshot, by).groups);
-    section(page, "Countries", |page| {
-        map::write(&by_country.unwrap_or_default(), page);
-    });
+    let groups = |by: &'static Grouping| Groups::of(report.snapshot, by).groups;
+    let by_country = grouping_of(COUNTRY).map(groups).unwrap_or_default();
+    section(page, "Countries", |page| map::write(&by_country, page));
     let devices = report.devices();
     let names: Vec<_> = devices.iter().map(|device| &*device.device).collect();
     if let Some(course) = Course::of(report.series, report.span, &names) {
@@ -137,8 +138,9 @@ fn body(report: &Report<'_>, page: &mut Markup) {
     }
     for by in groupings(report) {
         let title = format!("By {}", by.name.replace('_', " "));
-        section(page, &title, |page| {
-            groups::write(&Groups::of(report.snapshot, by).groups, by, page);
+        section(page, &title, |page| match by.name {
+            COUNTRY => groups::write(&by_country, by, page),
+            _ => groups::write(&groups(by), by, page),
         });
     }
     let flows = report.flows();
@@ -156,7 +158,7 @@ fn body(report: &Report<'_>, page: &mut Markup) {
 
 /// The groupings that are shown: the wished one first.
 fn groupings(report: &Report<'_>) -> Vec<&'static Grouping> {
-    let usual = ["country", "organization"].into_iter();
+    let usual = [COUNTRY, "organization"].into_iter();
     let usual = usual.filter_map(grouping_of);
     let usual = usual.filter(|it| report.by.is_none_or(|by| by.name != it.name));
     report.by.into_iter().chain(usual).collect()

@@ -1,4 +1,4 @@
-//! A load of the programs, as a plan wants them.
+//! A load of the programs, and the window for what they count, as a plan wants them.
 
 use flowwatch_common::abi::mac_word;
 use flowwatch_common::prefix::prefix_rule;
@@ -8,6 +8,7 @@ use crate::kernel::batch::Access;
 use crate::kernel::load::{self, LoadOptions, Loaded};
 use crate::model::MacAddress;
 use crate::plan::RunPlan;
+use crate::store::{FlowTable, WINDOW_FLOWS};
 
 /// Loads the programs for devices of these addresses, in this order, and for the plan's prefixes.
 pub(super) fn load_programs(addresses: &[MacAddress], plan: &RunPlan) -> anyhow::Result<Loaded> {
@@ -25,4 +26,14 @@ pub(super) fn load_programs(addresses: &[MacAddress], plan: &RunPlan) -> anyhow:
         access: Access::Batch,
     };
     Ok(load::load(&options)?)
+}
+
+/// Returns an empty window. Where all is recorded, it is for those who look at what goes on now.
+pub(super) fn window(plan: &RunPlan) -> FlowTable {
+    let table = FlowTable::new(plan.devices.len(), WINDOW_FLOWS);
+    if plan.history.is_some() {
+        table.that_forgets()
+    } else {
+        table
+    }
 }

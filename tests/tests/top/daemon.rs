@@ -223,20 +223,20 @@ fn stuck(bench: &Bench) -> Result<UnixStream> {
 
 #[test]
 fn views_that_take_nothing_hold_up_nobody_and_cost_a_bound() -> Result<()> {
-    if !is_granted_live()? {
-        return Ok(());
-    }
     /// So many that a socket's own room for them is used up at once.
     const FLOWS: u32 = 20_000;
     const ROUNDS: u64 = 20;
     /// Octets that views which take nothing may add, once each holds what is under way to it.
     const BOUND: u64 = 4 << 20;
+    if !is_granted_live()? {
+        return Ok(());
+    }
     let bench = Bench::new()?;
     let daemon = bench.daemon(Attach::Tc)?;
     let stuck: Vec<_> = (0..8).map(|_| stuck(&bench)).collect::<Result<_>>()?;
     let device = bench.lab.camera();
     let frame = |number: u32| {
-        let remote = std::net::Ipv4Addr::from(0x3400_0000 + number).into();
+        let remote = std::net::Ipv4Addr::from(0x3400_0000 + number);
         let packet = Packet::ethernet(device.mac, device.gateway_mac);
         packet
             .ipv4(device.ipv4, remote)
