@@ -9,6 +9,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown,
 };
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
@@ -141,7 +142,10 @@ fn clear(path: &Path) -> Result<(), SocketError> {
     if !found.file_type().is_socket() {
         return Err(SocketError::NoSocket(path.to_owned()));
     }
-    match std::os::unix::net::UnixStream::connect(path) {
+    // To a socket of another type, this never waits for one who doesn't accept; it is told apart from
+    // nobody (Linux, `unix_find_other`).
+    let asked = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    match asked {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             let _ = fs::remove_file(path);
             Ok(())
@@ -195,6 +199,24 @@ mod tests {
             path: Some(path.to_owned()),
             group: None,
         }
+    }
+
+    #[tokio::test]
+    async fn one_who_accepts_nobody_keeps_nobody_waiting() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("live.sock");
+        let _first = Listening::begin(&options(&path)).unwrap();
+        let connect = || {
+            let socket = UnixSocket::new_stream().unwrap();
+            Box::pin(socket.connect(&path))
+        };
+        let mut waiting = Vec::new();
+        while let Ok(stream) = connect().await {
+            waiting.push(stream);
+        }
+        assert!(waiting.len() > BACKLOG as usize, "no room is left");
+        let second = Listening::begin(&options(&path));
+        assert!(matches!(second, Err(SocketError::Taken(_))), "{second:?}");
     }
 
     #[tokio::test]

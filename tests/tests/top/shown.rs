@@ -165,7 +165,7 @@ impl Shown {
     /// Waits for the end; returns the exit status and what was said beside the screen.
     pub(crate) fn end_with_errors(&mut self) -> Result<(Option<i32>, String)> {
         let status = self.end()?;
-        let errors = self.errors.take().map(std::thread::JoinHandle::join);
+        let errors = self.errors.take().map(thread::JoinHandle::join);
         let errors = errors.context("the errors were read before")?;
         Ok((status, errors.unwrap_or_default()))
     }
