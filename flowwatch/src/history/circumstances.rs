@@ -73,8 +73,9 @@ fn hook(name: &str) -> &'static str {
 
 fn databases(connection: &Connection, span: Span) -> rusqlite::Result<Vec<DatabaseMeta>> {
     let mut statement = connection.prepare(
+        // One that was opened several times is told once.
         "SELECT name, type, built, attribution FROM geo_database
-         WHERE since < ? AND until >= ? ORDER BY id",
+         WHERE since < ? AND until >= ? GROUP BY 1, 2, 3, 4 ORDER BY min(id)",
     )?;
     let rows = statement.query_map(
         params![span.until.as_microsecond(), span.since.as_microsecond()],
@@ -119,4 +120,28 @@ fn losses(connection: &Connection, span: Span) -> rusqlite::Result<Losses> {
         *amount(&mut losses) = amounts.get(*kind).copied().unwrap_or_default();
     }
     Ok(losses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::schema::TABLES;
+
+    #[test]
+    fn a_database_that_was_opened_again_is_told_once() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        for (name, at) in [("b", 0), ("a", 1), ("b", 10), ("c", 99)] {
+            let sql = "INSERT INTO geo_database (name, type, since, until) VALUES (?, 't', ?, ?)";
+            connection.execute(sql, params![name, at, at + 5]).unwrap();
+        }
+        let moment = |at| Timestamp::from_microsecond(at).unwrap();
+        let span = Span {
+            since: moment(2),
+            until: moment(20),
+        };
+        let told = databases(&connection, span).unwrap();
+        let names: Vec<_> = told.iter().map(|it| &*it.name).collect();
+        assert_eq!(names, ["b", "a"]);
+    }
 }

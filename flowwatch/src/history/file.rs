@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{HistoryError, migrations, schema::APPLICATION_ID};
 
@@ -71,7 +71,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, HistoryError> {
         })
         .or_else(|error| match immutable(path) {
             // Who may not write to the folder can't make the index of a log that isn't there.
-            Some(uri) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen) => {
+            Some(uri) if lacks_index(&error) => {
                 let connection =
                     Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?;
                 prepare(&connection)?;
@@ -130,6 +130,12 @@ fn check_kind(connection: &Connection, path: &Path) -> Result<(), HistoryError> 
         return Err(HistoryError::Foreign(path.to_owned()));
     }
     Ok(())
+}
+
+/// Returns whether SQLite could not make the index of a log, by either of its words for it.
+fn lacks_index(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
 /// Returns the name by which SQLite reads a file without a log, and without looking for one.

@@ -2,6 +2,7 @@
 //! XML, pulldown-cmark's of Markdown, and the columns that a reader's eye follows in a text.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -57,7 +58,9 @@ pub(crate) fn sums(tables: &[Table]) -> Sums {
     let mut sums = Sums::new();
     for table in tables {
         for row in &table.rows {
-            let address = table.cell(row, &ADDRESS).filter(|it| !it.is_empty());
+            // A column of counts may have the same title.
+            let address = table.cell(row, &ADDRESS);
+            let address = address.filter(|it| it.parse::<IpAddr>().is_ok());
             let Some((address, octets)) = address.zip(table.octets(row)) else {
                 continue;
             };
@@ -116,8 +119,12 @@ fn of_objects(rows: &[Value]) -> Result<Table> {
 fn of_csv(text: &str) -> Table {
     let (mut records, mut record, mut cell) = (Vec::new(), Vec::new(), String::new());
     let mut is_quoted = false;
-    for character in text.replace("\r\n", "\n").chars() {
+    let text = text.replace("\r\n", "\n");
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
+            // Two of them within quotes are one.
+            '"' if is_quoted && characters.next_if_eq(&'"').is_some() => cell.push('"'),
             '"' => is_quoted = !is_quoted,
             ',' if !is_quoted => record.push(std::mem::take(&mut cell)),
             '\n' if !is_quoted => {
@@ -238,7 +245,9 @@ fn of_text(text: &str) -> Vec<Table> {
                 rows: Vec::new(),
             });
             titles = runs;
-        } else if let Some(table) = tables.last_mut() {
+        } else if let Some(table) = tables.last_mut()
+            && !line.starts_with("  total ")
+        {
             let cell = |title: &Run<'_>| {
                 let mut runs = runs.iter();
                 let cell = runs.find(|run| run.0 == title.0 || run.1 == title.1);

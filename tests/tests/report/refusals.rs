@@ -1,7 +1,8 @@
 //! What can't be told: one sentence, no document, and the exit status that scripts go by.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Result, ensure};
 use flowwatch_tests::flowwatch::{Ended, Run};
@@ -132,20 +133,40 @@ fn a_file_that_is_no_history_is_refused_with_status_2() -> Result<()> {
     )
 }
 
+/// A user who is not root, and may read what everybody may.
+const NOBODY: [&str; 4] = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+];
+
 #[test]
 fn a_history_that_may_not_be_read_is_refused_with_status_3() -> Result<()> {
-    if !granted(&[Need::Root, Need::Flowwatch])? {
+    if !granted(&[Need::Root, Need::Flowwatch, Need::Program("setpriv")])? {
         return Ok(());
     }
     let history = history()?;
-    let words = [
-        "setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-    ];
-    // The folder is root's alone.
-    let run = Run::report(&history.path())?.through(&words);
+    fs::set_permissions(history.path(), Permissions::from_mode(0o600))?;
+    let report = Run::report(&history.path())?.through(&NOBODY);
     let told = "permission denied; be root, or let flowwatch read the file";
-    check_end(&run.end_with(Vec::new())?, 3, told)
+    check_end(&report.end_with(Vec::new())?, 3, told)?;
+    let span = format!("{}@..", history.path());
+    let diff = Run::diff(&span, &span)?.through(&NOBODY);
+    check_end(&diff.end_with(Vec::new())?, 3, told)
+}
+
+#[test]
+fn who_may_read_a_history_needs_not_be_able_to_write() -> Result<()> {
+    if !granted(&[Need::Root, Need::Flowwatch, Need::Program("setpriv")])? {
+        return Ok(());
+    }
+    let history = history()?;
+    fs::set_permissions(history.path(), Permissions::from_mode(0o644))?;
+    fs::set_permissions(history.folder(), Permissions::from_mode(0o755))?;
+    let run = Run::report(&history.path())?.options(&["--since", "2026-03-02"]);
+    let ended = run.through(&NOBODY).end_with(Vec::new())?;
+    ensure!(ended.status == Some(0), "{ended:?}");
+    ensure!(ended.output.contains("50.7.98.242"), "{ended:?}");
+    Ok(())
 }

@@ -103,7 +103,7 @@ fn a_time_in_which_nobody_sent_is_no_report() -> Result<()> {
         ensure!(ended.status == Some(1), "{form}: {ended:?}");
         ensure!(ended.output.is_empty(), "{form}: {ended:?}");
         let told = "from 2026-03-02T10:05:00Z to 2026-03-02T10:20:00Z: nothing is recorded of that \
-                    time; it has what was counted from 2026-03-02T10:00:00Z to 2026-03-03T00:01:00Z";
+                    time; it has what was counted from 2026-03-02T00:00:00Z to 2026-03-03T00:01:00Z";
         ensure!(ended.errors.contains(told), "{form}: {ended:?}");
     }
     Ok(())

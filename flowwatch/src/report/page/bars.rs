@@ -163,5 +163,5 @@ fn write_table(course: &Course, page: &mut Markup) {
             });
         }
     };
-    tables::table(page, "Octets over time", &columns, body, |_| {});
+    tables::table(page, "Octets over time", &columns, body, None);
 }

@@ -93,19 +93,22 @@ fn write_destinations(device: &DeviceSummary, destinations: &Destinations<'_>, p
             write_destination(destination, whole, page);
         }
     };
-    let foot = |page: &mut Markup| {
-        let Some((rest, sums)) = &destinations.rest else {
-            return;
-        };
-        page.element("tr", &[], |page| {
-            let title = format!("{} together", count(*rest as u64, "smaller one"));
-            page.leaf("th", &[("scope", "row")], &title);
-            tables::octets(page, sums.up, sums.down, whole);
-            page.leaf("td", &[("colspan", "4")], "");
-            tables::times(page, sums.seen);
-        });
-    };
+    let foot = |page: &mut Markup| write_rest(destinations, whole, page);
+    let foot: Option<&dyn Fn(&mut Markup)> = destinations.rest.is_some().then_some(&foot);
     tables::table(page, &caption, &COLUMNS, body, foot);
+}
+
+fn write_rest(destinations: &Destinations<'_>, whole: u64, page: &mut Markup) {
+    let Some((rest, sums)) = &destinations.rest else {
+        return;
+    };
+    page.element("tr", &[], |page| {
+        let title = format!("{} together", count(*rest as u64, "smaller one"));
+        page.leaf("th", &[("scope", "row")], &title);
+        tables::octets(page, sums.up, sums.down, whole);
+        page.leaf("td", &[("colspan", "4")], "");
+        tables::times(page, sums.seen);
+    });
 }
 
 fn write_destination(destination: &Destination<'_>, whole: u64, page: &mut Markup) {

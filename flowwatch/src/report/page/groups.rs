@@ -40,6 +40,7 @@ pub(super) fn write(groups: &[Group], by: &'static Grouping, page: &mut Markup) 
         }
     };
     let foot = |page: &mut Markup| write_rest(rest, page);
+    let foot: Option<&dyn Fn(&mut Markup)> = (!rest.is_empty()).then_some(&foot);
     tables::table(page, &caption, &columns, body, foot);
 }
 

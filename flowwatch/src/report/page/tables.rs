@@ -19,7 +19,7 @@ pub(super) fn table(
     caption: &str,
     columns: &[Column<'_>],
     body: impl FnOnce(&mut Markup),
-    foot: impl FnOnce(&mut Markup),
+    foot: Option<&dyn Fn(&mut Markup)>,
 ) {
     let region = [("class", "scroll"), ("role", "region"), ("tabindex", "0")];
     let label = [region[0], region[1], region[2], ("aria-label", caption)];
@@ -35,7 +35,9 @@ pub(super) fn table(
                 });
             });
             page.element("tbody", &[], body);
-            page.element("tfoot", &[], foot);
+            if let Some(foot) = foot {
+                page.element("tfoot", &[], foot);
+            }
         });
     });
 }
@@ -55,29 +57,23 @@ pub(super) fn share(page: &mut Markup, part: u64, whole: u64) {
     let exact = part.to_string();
     page.element("td", &[("class", "n"), ("data-v", &exact)], |page| {
         page.text(&percent(part, whole));
-        let permille = u128::from(part) * 1_000 / u128::from(whole.max(1));
-        let width = permille.min(1_000).to_string();
-        let frame = [
-            ("class", "share"),
-            ("viewBox", "0 0 1000 10"),
-            ("preserveAspectRatio", "none"),
-            ("aria-hidden", "true"),
-        ];
+        let permille = (u128::from(part) * 1_000 / u128::from(whole.max(1))).min(1_000);
+        let width = format!("{}.{}%", permille / 10, permille % 10);
+        let frame = [("class", "share"), ("aria-hidden", "true")];
         page.element("svg", &frame, |page| {
-            page.void("rect", &[("width", &width), ("height", "10")]);
+            page.void("rect", &[("width", &width), ("height", "100%")]);
         });
     });
 }
 
-/// Writes a cell of a time.
+/// Writes a cell of a time; sorted as a text, times are in their order.
 pub(super) fn time(page: &mut Markup, at: Option<Timestamp>) {
     let Some(at) = at else {
         page.leaf("td", &[], "");
         return;
     };
     let exact = at.to_string();
-    let seconds = at.as_second().to_string();
-    page.element("td", &[("class", "t"), ("data-v", &seconds)], |page| {
+    page.element("td", &[("class", "t")], |page| {
         let shown = at.strftime("%Y-%m-%d %H:%M").to_string();
         page.leaf("time", &[("datetime", &exact)], &shown);
     });
@@ -128,7 +124,7 @@ pub(super) fn devices(report: &Report<'_>, page: &mut Markup) {
         "What each device sent and received",
         &columns,
         body,
-        |_| {},
+        None,
     );
 }
 
