@@ -267,13 +267,15 @@ const fn log_level(verbose: u8) -> log::LevelFilter {
 
 /// Returns the list of a row's fields, from the one that every format goes by.
 fn described_fields() -> String {
-    let lines = FIELDS
-        .iter()
-        .map(|field| format!("\n  {}: {}", field.name, field.description));
-    format!(
-        "Fields of a row in json, jsonl, csv and markdown:{}",
-        lines.collect::<String>()
-    )
+    let fields = FIELDS.iter();
+    let fields = fields.map(|field| (field.name, field.description));
+    described("Fields of a row in json, jsonl, csv and markdown:", fields)
+}
+
+/// Returns names with what each means, under a heading.
+fn described<'a>(heading: &str, all: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let lines = all.map(|(name, description)| format!("\n  {name}: {description}"));
+    format!("{heading}{}", lines.collect::<String>())
 }
 
 fn format_values() -> impl TypedValueParser<Value = &'static FormatEntry> {

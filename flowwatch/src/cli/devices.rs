@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{format_values, log_level};
+use super::{described, format_values, log_level};
 use crate::{
     census::DEVICE_FIELDS,
     format::FormatEntry,
@@ -121,12 +121,11 @@ impl DevicesArgs {
 
 /// Returns the list of a device's fields, from the one that every format goes by.
 pub(super) fn described_fields() -> String {
-    let lines = DEVICE_FIELDS
-        .iter()
-        .map(|field| format!("\n  {}: {}", field.name, field.description));
-    format!(
-        "Fields of a device in json, jsonl, csv and markdown:{}",
-        lines.collect::<String>()
+    let fields = DEVICE_FIELDS.iter();
+    let fields = fields.map(|field| (field.name, field.description));
+    described(
+        "Fields of a device in json, jsonl, csv and markdown:",
+        fields,
     )
 }
 

@@ -7,7 +7,7 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
-use super::{ResultArgs, log_level};
+use super::{ResultArgs, described, log_level};
 use crate::{
     diff::{COMPARISON_FIELDS, KINDS, Kind, Remotes, kind_of},
     plan::{DeviceChoice, DiffPlan, HistorySettings, Settings},
@@ -103,15 +103,11 @@ impl DiffArgs {
     pub fn plan(&self, file: Settings) -> DiffPlan {
         let args = self.clone();
         let file = Settings {
-            devices: file.devices,
-            prefixes: file.prefixes,
-            geo: file.geo,
-            builtin_geo: file.builtin_geo,
             history: HistorySettings {
-                file: file.history.file,
+                file: file.history.file.clone(),
                 ..HistorySettings::default()
             },
-            ..Settings::default()
+            ..file.of_captures()
         };
         let settings = Settings {
             history: HistorySettings {
@@ -156,13 +152,9 @@ pub(super) fn after_help() -> String {
 
 /// Returns the list of a row's fields, from the one that every format goes by.
 pub(super) fn described_fields() -> String {
-    let lines = COMPARISON_FIELDS
-        .iter()
-        .map(|field| format!("\n  {}: {}", field.name, field.description));
-    format!(
-        "Fields of a row in jsonl and csv:{}",
-        lines.collect::<String>()
-    )
+    let fields = COMPARISON_FIELDS.iter();
+    let fields = fields.map(|field| (field.name, field.description));
+    described("Fields of a row in jsonl and csv:", fields)
 }
 
 #[cfg(test)]

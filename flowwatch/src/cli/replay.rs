@@ -70,13 +70,7 @@ impl ReplayArgs {
     /// Those of the plan.
     pub fn plan(&self, file: Settings) -> Result<ReplayPlan, PlanError> {
         let args = self.clone();
-        let file = Settings {
-            devices: file.devices,
-            prefixes: file.prefixes,
-            geo: file.geo,
-            builtin_geo: file.builtin_geo,
-            ..Settings::default()
-        };
+        let file = file.of_captures();
         let settings = args.result.settings().over(file);
         ReplayPlan::new(args.capture, args.tags, settings)
     }

@@ -8,7 +8,7 @@ use clap::{
 };
 use jiff::Timestamp;
 
-use super::log_level;
+use super::{described, log_level};
 use crate::format::FORMATS;
 use crate::grouping::{GROUP_FIELDS, GROUPINGS, Grouping, grouping_of};
 use crate::plan::{
@@ -110,12 +110,8 @@ impl ReportArgs {
     pub fn plan(&self, file: Settings, now: Timestamp) -> Result<ReportPlan, PlanError> {
         let args = self.clone();
         let file = Settings {
-            devices: file.devices,
-            prefixes: file.prefixes,
-            geo: file.geo,
-            builtin_geo: file.builtin_geo,
-            history: file.history,
-            ..Settings::default()
+            history: file.history.clone(),
+            ..file.of_captures()
         };
         let settings = Settings {
             geo: args.geo,
@@ -149,12 +145,11 @@ pub(super) fn after_help() -> String {
 
 /// Returns the list of a group's fields, from the one that every format goes by.
 pub(super) fn described_fields() -> String {
-    let lines = GROUP_FIELDS
-        .iter()
-        .map(|field| format!("\n  {}: {}", field.name, field.description));
-    format!(
-        "Fields of a group (--by) in json, jsonl, csv and markdown:{}",
-        lines.collect::<String>()
+    let fields = GROUP_FIELDS.iter();
+    let fields = fields.map(|field| (field.name, field.description));
+    described(
+        "Fields of a group (--by) in json, jsonl, csv and markdown:",
+        fields,
     )
 }
 

@@ -146,13 +146,7 @@ impl TopArgs {
             let plan = WatchPlan::new(args.tags, settings, file)?;
             return Ok(TopPlan::Counting(Box::new(plan)));
         };
-        let file = Settings {
-            devices: file.devices,
-            prefixes: file.prefixes,
-            geo: file.geo,
-            builtin_geo: file.builtin_geo,
-            ..Settings::default()
-        };
+        let file = file.of_captures();
         PlayPlan::new(capture, args.tags, args.speed, settings.over(file)).map(TopPlan::Capture)
     }
 

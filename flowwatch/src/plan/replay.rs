@@ -10,6 +10,21 @@ use super::{PlanError, Settings, check_devices};
 use crate::format::{FORMATS, FormatEntry};
 use crate::model::{Device, DeviceError, DeviceTag, PrefixTag};
 
+impl Settings {
+    /// Returns what of a configuration file holds for captures, too: tags and places. The rest is a
+    /// run's.
+    #[must_use]
+    pub fn of_captures(self) -> Self {
+        Self {
+            devices: self.devices,
+            prefixes: self.prefixes,
+            geo: self.geo,
+            builtin_geo: self.builtin_geo,
+            ..Self::default()
+        }
+    }
+}
+
 /// What the user tags in a capture: a device, or all that have a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaptureTag {

@@ -8,6 +8,7 @@ mod bars;
 mod circumstances;
 mod device;
 mod groups;
+mod key;
 mod map;
 mod markup;
 mod policy;

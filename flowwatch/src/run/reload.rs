@@ -106,36 +106,36 @@ impl Reload {
             }
             Self::Never | Self::Waiting(_) => return std::future::pending().await,
         };
-        self.go_on(|source, ()| Self::Waiting(source), ());
+        self.go_on(Self::Waiting);
         progress
     }
 
     fn read(&mut self) {
-        let reread = |source: Source, ()| {
+        let reread = |source: Source| {
             let (reread, before) = (Arc::clone(&source.reread), source.plan.clone());
             Self::Reading(source, spawn_blocking(move || read(&reread, &before)))
         };
-        self.go_on(reread, ());
+        self.go_on(reread);
     }
 
     fn load(&mut self, wish: Wish, addresses: Vec<MacAddress>, hooks: Vec<IngressHook>) {
-        let load = move |source: Source, wish: Wish| {
+        let load = move |source: Source| {
             let work = move || load_for(wish, addresses, &hooks);
             Self::Loading(source, spawn_blocking(work))
         };
-        self.go_on(load, wish);
+        self.go_on(load);
     }
 
     fn taken_up(&mut self, plan: &RunPlan) {
-        let source_of = |source: Source, plan: RunPlan| Self::Waiting(Source { plan, ..source });
-        self.go_on(source_of, plan.clone());
+        let plan = plan.clone();
+        self.go_on(|source| Self::Waiting(Source { plan, ..source }));
     }
 
-    fn go_on<T>(&mut self, next: impl FnOnce(Source, T) -> Self, with: T) {
+    fn go_on(&mut self, next: impl FnOnce(Source) -> Self) {
         *self = match std::mem::replace(self, Self::Never) {
             Self::Never => Self::Never,
             Self::Waiting(source) | Self::Reading(source, _) | Self::Loading(source, _) => {
-                next(source, with)
+                next(source)
             }
         };
     }

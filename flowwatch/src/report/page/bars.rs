@@ -1,6 +1,7 @@
 //! Bars over time, stacked by device, with the same in a table.
 
 use super::super::course::{Bar, Course};
+use super::key;
 use super::markup::Markup;
 use super::tables;
 use crate::format::{count, grouped, in_binary_units};
@@ -131,20 +132,7 @@ fn write_key(course: &Course, page: &mut Markup) {
     let mut colours = colours(course);
     let last = colours.pop();
     for (name, colour) in names.zip(colours).chain(others.zip(last)) {
-        page.element("span", &[("class", "key")], |page| {
-            let frame = [
-                ("class", "swatch"),
-                ("viewBox", "0 0 10 10"),
-                ("aria-hidden", "true"),
-            ];
-            page.element("svg", &frame, |page| {
-                page.void(
-                    "rect",
-                    &[("class", colour), ("width", "10"), ("height", "10")],
-                );
-            });
-            page.text(name);
-        });
+        key::write_colour(colour, name, page);
     }
 }
 

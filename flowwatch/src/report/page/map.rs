@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::groups;
+use super::key;
 use super::markup::Markup;
 use crate::{
     format::{count, grouped, percent},
@@ -177,40 +178,18 @@ fn write_scale(top: u32, page: &mut Markup) {
     let decades: Vec<_> = (lowest..=top).collect();
     let unused = SHADES.len() - decades.len();
     for (shade, decade) in SHADES[unused..].iter().zip(decades) {
-        page.element("span", &[("class", "key")], |page| {
-            let frame = [
-                ("class", "swatch"),
-                ("viewBox", "0 0 10 10"),
-                ("aria-hidden", "true"),
-            ];
-            page.element("svg", &frame, |page| {
-                page.void(
-                    "rect",
-                    &[("class", shade), ("width", "10"), ("height", "10")],
-                );
-            });
-            let bound = grouped(10_u64.saturating_pow(decade));
-            let next = grouped(10_u64.saturating_pow(decade + 1));
-            let text = if decade == lowest {
-                format!("under {next}")
-            } else {
-                format!("from {bound}")
-            };
-            page.text(&text);
-        });
+        let bound = grouped(10_u64.saturating_pow(decade));
+        let next = grouped(10_u64.saturating_pow(decade + 1));
+        let text = if decade == lowest {
+            format!("under {next}")
+        } else {
+            format!("from {bound}")
+        };
+        key::write_colour(shade, &text, page);
     }
-    page.element("span", &[("class", "key")], |page| {
-        let frame = [
-            ("class", "swatch"),
-            ("viewBox", "0 0 10 10"),
-            ("aria-hidden", "true"),
-        ];
-        page.element("svg", &frame, |page| {
-            let circle = [("class", "place"), ("cx", "5"), ("cy", "5"), ("r", "4")];
-            page.void("circle", &circle);
-        });
-        page.text("area: share of all octets; a dot marks a small country");
-    });
+    let circle = [("class", "place"), ("cx", "5"), ("cy", "5"), ("r", "4")];
+    let text = "area: share of all octets; a dot marks a small country";
+    key::write(|page| page.void("circle", &circle), text, page);
 }
 
 fn write_remainder(unplaced: u64, mut off_map: Vec<String>, page: &mut Markup) {
