@@ -19,11 +19,11 @@ pub mod wire;
 
 pub use audience::{Audience, Sink, View};
 pub use client::{Client, ClientError};
-pub use feed::{Feed, Followed, MOST_CHANGED, MOST_TOLD, News};
+pub use feed::{Feed, Followed, News};
 pub use follow::{Asked, follow};
 pub use pace::{Pace, Speed};
 pub use server::Server;
 pub use socket::{DEFAULT_SOCKET, SocketError, SocketOptions};
 pub use teller::Teller;
 pub use told::Told;
-pub use update::{Changed, FlowNumber, Update};
+pub use update::{Changed, FlowNumber, MOST_CHANGED, MOST_TOLD, Update};

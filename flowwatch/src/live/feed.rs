@@ -8,19 +8,15 @@ use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
-use super::{Changed, FlowNumber, Teller, Update};
+use super::{Changed, FlowNumber, MOST_CHANGED, MOST_TOLD, Teller, Update};
 use crate::geo::{Databases, Scope};
 use crate::join::{Places, Sources, contact_of, join_devices, join_flow, rank, use_of};
 use crate::model::{Device, FlowRecord};
 use crate::names::{NameChanges, NameTable, Naming, Uses};
 use crate::store::{FlowEntry, FlowTable, Marks, Meta};
 
-/// Flows that one update tells as a whole, at most: some milliseconds' work, and some megabytes.
-pub const MOST_TOLD: usize = 1 << 14;
 /// Octets of names that one update tells, at most, but for the last flow's: strangers make them long.
 const MOST_TEXT: usize = 4 << 20;
-/// Flows of which one update tells the counts, at most.
-pub const MOST_CHANGED: usize = 1 << 18;
 /// Flows to resolvers that are summed: a scan for resolvers has more.
 const MOST_USES: usize = 1 << 16;
 /// No position.

@@ -8,6 +8,11 @@ use crate::{
     store::{DeviceResolving, DeviceSummary, Meta, UnaccountedRow},
 };
 
+/// Flows that one update tells as a whole, at most: some milliseconds' work, and some megabytes.
+pub const MOST_TOLD: usize = 1 << 14;
+/// Flows of which one update tells the counts, at most.
+pub const MOST_CHANGED: usize = 1 << 18;
+
 /// A flow's number: given when the flow is first told, and not given again to another.
 pub type FlowNumber = u32;
 
