@@ -28,10 +28,11 @@ pub(super) fn load_programs(addresses: &[MacAddress], plan: &RunPlan) -> anyhow:
     Ok(load::load(&options)?)
 }
 
-/// Returns an empty window. Where all is recorded, it is for those who look at what goes on now.
+/// Returns an empty window. Where all is recorded, or nobody is told but one who watches, it is for
+/// what goes on now.
 pub(super) fn window(plan: &RunPlan) -> FlowTable {
     let table = FlowTable::new(plan.devices.len(), WINDOW_FLOWS);
-    if plan.history.is_some() {
+    if plan.history.is_some() || plan.socket.is_none() {
         table.that_forgets()
     } else {
         table
