@@ -150,7 +150,12 @@ struct Lookup<'a> {
 impl<'a> Lookup<'a> {
     fn new(devices: &[Device], known: &Known<'a>) -> Self {
         let number_of = |device: &Device| {
-            let position = known.devices.iter().position(|known| known == device);
+            // By its address: it may have got another name since.
+            let is_it = |known: &Device| match device.mac {
+                Some(_) => known.mac == device.mac,
+                None => known == device,
+            };
+            let position = known.devices.iter().position(is_it);
             position.and_then(|position| DeviceId::try_from(position).ok())
         };
         Self {
@@ -187,5 +192,33 @@ impl<'a> Lookup<'a> {
                 .or_insert_with(|| databases.place_of(entry.remote))
                 .clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::samples::camera;
+    use crate::names::NameLimits;
+
+    #[test]
+    fn what_is_pending_of_a_former_name_is_named_as_that_device() {
+        let names = NameTable::new(NameLimits::default());
+        let databases = Databases::open(&[], false).unwrap();
+        let plug: Device = "plug=50:c7:bf:0a:0b:0c".parse().unwrap();
+        let renamed = Device {
+            name: "kitchen".into(),
+            ..camera()
+        };
+        let known = Known {
+            devices: &[plug, renamed],
+            names: &names,
+            databases: &databases,
+            interfaces: &[],
+            losses: Losses::default(),
+        };
+        let stranger = "tv=02:00:00:00:00:01".parse().unwrap();
+        let lookup = Lookup::new(&[camera(), stranger], &known);
+        assert_eq!(lookup.numbers, [Some(1), None]);
     }
 }

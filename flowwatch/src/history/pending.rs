@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Epoch, GenerationId, Step, totals};
 use crate::{
-    model::Device,
+    model::{Device, MacAddress},
     observation::{DeviceId, DeviceTotals, EpochFlow},
     store::{BothWays, FlowTable},
 };
@@ -41,6 +41,8 @@ pub(super) struct Generation {
     pub(super) until: Timestamp,
     pub(super) is_over: bool,
     pub(super) devices: BTreeMap<DeviceId, Recorded>,
+    /// The device that each address was last.
+    pub(super) last: HashMap<MacAddress, DeviceId>,
 }
 
 /// What is recorded of one device of one generation.
@@ -50,6 +52,13 @@ pub(super) struct Recorded {
     pub(super) totals: DeviceTotals,
     /// The sum of the flows.
     pub(super) drained: BothWays,
+}
+
+impl Recorded {
+    fn frames(&self) -> u64 {
+        let (up, down) = (&self.totals.up.seen, &self.totals.down.seen);
+        up.frames.saturating_add(down.frames)
+    }
 }
 
 /// All that is pending.
@@ -99,6 +108,11 @@ impl Pending {
         let generation = self.generations.entry(epoch.generation);
         let generation = generation.or_insert_with(|| Generation::new(epoch.ended_at));
         generation.take_note(epoch);
+        for (id, device, _) in &epoch.totals {
+            if let (Some(mac), Some((number, _))) = (device.mac, devices.get(id)) {
+                generation.go_on_as(*number, mac);
+            }
+        }
         let before = minute.flows.len();
         for flow in &epoch.flows {
             let Some(&(device, _)) = devices.get(&flow.device) else {
@@ -155,6 +169,32 @@ impl Generation {
             until: at,
             is_over: false,
             devices: BTreeMap::new(),
+            last: HashMap::new(),
+        }
+    }
+
+    /// Has a device whose address had another name go on from what is recorded under that: its totals
+    /// do.
+    fn go_on_as(&mut self, number: DeviceId, mac: MacAddress) {
+        let former = self.last.insert(mac, number);
+        let former = former.filter(|former| *former != number);
+        if let Some(recorded) = former.and_then(|former| self.devices.get(&former)) {
+            self.devices.insert(number, *recorded);
+        }
+    }
+
+    /// Takes up what is recorded of a device. Of several names of one address, the last has most.
+    pub(super) fn take_up(
+        &mut self,
+        number: DeviceId,
+        mac: Option<MacAddress>,
+        recorded: &Recorded,
+    ) {
+        self.devices.insert(number, *recorded);
+        let Some(mac) = mac else { return };
+        let last = self.last.get(&mac).and_then(|last| self.devices.get(last));
+        if last.is_none_or(|last| last.frames() <= recorded.frames()) {
+            self.last.insert(mac, number);
         }
     }
 
@@ -170,7 +210,64 @@ impl Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::samples::{at, epoch};
+    use crate::history::samples::{at, camera, epoch, totals};
+
+    /// An epoch of a camera that is called so.
+    fn epoch_of(serial: u64, name: &str) -> Epoch {
+        let device = Device {
+            name: name.into(),
+            ..camera()
+        };
+        Epoch {
+            totals: vec![(0, device, totals(serial, 100))],
+            ..epoch(1, serial, 100)
+        }
+    }
+
+    fn grown(pending: &Pending) -> Vec<(&str, u64)> {
+        let minute = pending.minutes.values().next().unwrap();
+        let of = |(number, device): (DeviceId, _)| {
+            let Device { name, .. }: &Device = device;
+            (&**name, minute.growth[&number].up.seen.frames)
+        };
+        (0..).zip(&pending.devices).map(of).collect()
+    }
+
+    #[test]
+    fn a_device_that_gets_another_name_is_counted_once() {
+        let mut pending = Pending::default();
+        for (serial, name) in (1..).zip(["cam", "camera", "cam", "cam"]) {
+            pending.fold(&epoch_of(serial, name));
+        }
+        let frames = totals(1, 100).up.seen.frames;
+        let expected = [("cam", 3 * frames), ("camera", frames)];
+        assert_eq!(grown(&pending), expected);
+        let generation = &pending.generations[&GenerationId(1)];
+        let recorded = generation.devices[&0];
+        assert_eq!(recorded.totals, totals(4, 100));
+        assert_eq!(recorded.drained.up, recorded.totals.up.flow_traffic);
+    }
+
+    #[test]
+    fn a_device_that_had_several_names_goes_on_from_the_last_after_a_restart() {
+        let mut before = Pending::default();
+        for (serial, name) in (1..).zip(["camera", "cam"]) {
+            before.fold(&epoch_of(serial, name));
+        }
+        let mut generation = Generation::new(at("2026-03-02T12:00:00Z"));
+        for (number, recorded) in &before.generations[&GenerationId(1)].devices {
+            generation.take_up(*number, camera().mac, recorded);
+        }
+        let mut pending = Pending {
+            devices: before.devices,
+            ..Pending::default()
+        };
+        pending.generations.insert(GenerationId(1), generation);
+        pending.fold(&epoch_of(3, "camera"));
+        pending.fold(&epoch_of(3, "cam"));
+        let frames = totals(1, 100).up.seen.frames;
+        assert_eq!(grown(&pending), [("camera", frames), ("cam", 0)]);
+    }
 
     /// The minutes in which two epochs are pending that ended at these times, after the clock was
     /// set by so much.

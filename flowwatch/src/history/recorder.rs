@@ -214,6 +214,7 @@ fn take_up(connection: &Connection, pending: &mut Pending) -> rusqlite::Result<(
             until: super::time(row, 3)?,
             is_over: row.get(4)?,
             devices: std::collections::BTreeMap::new(),
+            last: HashMap::new(),
         };
         pending.generations.insert(id, generation);
     }
@@ -232,7 +233,7 @@ fn take_up(connection: &Connection, pending: &mut Pending) -> rusqlite::Result<(
         let number = pending.number_of(device);
         let recorded = recorded_of(row.get_ref(2)?.as_blob()?);
         if let Some(generation) = pending.generations.get_mut(&id) {
-            generation.devices.insert(number, recorded);
+            generation.take_up(number, device.mac, &recorded);
         }
     }
     Ok(())
