@@ -45,6 +45,8 @@ pub mod dhcp;
 
 pub mod flowwatch;
 
+pub mod clock;
+
 pub mod ledger;
 pub mod specimen;
 pub mod stream;

@@ -3,7 +3,7 @@
 //! Made by whoever drains the kernel's tables; its generation and serial are what lets an epoch that
 //! is handed over twice be counted once.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     model::Device,
@@ -32,6 +32,17 @@ pub struct Epoch {
     pub flows: Vec<EpochFlow>,
     /// Every device of the generation, with its totals since the generation was made.
     pub totals: Vec<(DeviceId, Device, DeviceTotals)>,
+}
+
+impl Epoch {
+    /// Moves every time.
+    pub(super) fn shift(&mut self, by: SignedDuration) {
+        let flows = self.flows.iter_mut();
+        let seen = flows.flat_map(|flow| [&mut flow.first_seen, &mut flow.last_seen]);
+        for time in seen.chain([&mut self.ended_at]) {
+            *time = time.checked_add(by).unwrap_or(*time);
+        }
+    }
 }
 
 impl GenerationId {

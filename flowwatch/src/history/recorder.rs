@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
 use super::{
-    Epoch, GenerationId, HistoryError, Known, Retention,
+    Epoch, GenerationId, HistoryError, Known, Retention, Step,
     batch::Batch,
     file,
     journal::Journal,
@@ -70,7 +70,8 @@ impl Recorder {
         let number = number_of(&connection).map_err(&failed)?;
         let mut pending = Pending::default();
         take_up(&connection, &mut pending).map_err(&failed)?;
-        let (journal, epochs) = Journal::open(&options.journal, number, path)?;
+        let (journal, mut epochs) = Journal::open(&options.journal, number, path)?;
+        date(&mut epochs, Timestamp::now());
         let mut recorder = Self {
             journal,
             pending,
@@ -133,13 +134,20 @@ impl Recorder {
     }
 
     /// Returns whether it is time to record, and the writer is done with what it had. It is not as
-    /// long as the clock can't be right: a machine without a battery for it sets it soon.
+    /// long as the clock that counts are dated by can't be right: a machine without a battery for it
+    /// sets it soon.
     #[must_use]
     pub fn is_due(&self) -> bool {
         (self.interval_is_over || self.recorded_at.elapsed() >= self.interval)
-            && Timestamp::now() >= EARLIEST_PLAUSIBLE
             && !self.pending.is_empty()
+            && self.is_dated()
             && !self.writer.is_busy()
+    }
+
+    /// Returns whether everything pending has a date that can be.
+    fn is_dated(&self) -> bool {
+        let first = self.pending.minutes.keys().next();
+        first.is_none_or(|minute| Step::Minute.start_of(*minute) >= EARLIEST_PLAUSIBLE)
     }
 
     /// Hands what is pending to the writer, with what is known now; never waits for the disk.
@@ -155,11 +163,19 @@ impl Recorder {
         }
     }
 
-    /// Records what is left, and waits until it is written.
+    /// Records what is left, and waits until it is written. What has no date that can be stays in the
+    /// journal.
     ///
     /// # Errors
     /// When it can't be written: it stays in the journal.
     pub fn finish(mut self, known: &Known<'_>) -> Result<(), HistoryError> {
+        if !self.is_dated() {
+            log::warn!(
+                "the clock was not set, so what was counted has no date; it is recorded when \
+                 flowwatch runs again"
+            );
+            return self.writer.finish(None);
+        }
         let batch = self.batch(known);
         self.writer.finish(batch)
     }
@@ -178,6 +194,21 @@ impl Recorder {
         self.losses = now;
         batch.segments = self.journal.cut();
         Some(batch)
+    }
+}
+
+/// Dates the epochs of an earlier process whose clock was never set, if this one's is: they ended
+/// before now, as long after one another as they did.
+fn date(epochs: &mut [Epoch], now: Timestamp) {
+    let has_no_date = |epoch: &&mut Epoch| epoch.ended_at < EARLIEST_PLAUSIBLE;
+    let last = epochs.iter().map(|epoch| epoch.ended_at);
+    let last = last.filter(|ended_at| *ended_at < EARLIEST_PLAUSIBLE).max();
+    let Some(last) = last.filter(|_| now >= EARLIEST_PLAUSIBLE) else {
+        return;
+    };
+    let by = now.duration_since(last);
+    for epoch in epochs.iter_mut().filter(has_no_date) {
+        epoch.shift(by);
     }
 }
 

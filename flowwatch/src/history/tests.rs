@@ -131,6 +131,32 @@ fn alone(number: u64, ended_at: Timestamp, remote: &str, octets: u64) -> Epoch {
 }
 
 #[test]
+fn what_has_no_date_stays_in_the_journal_until_it_gets_one() {
+    let bench = Bench::new();
+    let began_at = Timestamp::now();
+    let mut recorder = bench.recorder();
+    for (serial, ended_at) in [(1, "1970-01-01T00:00:20Z"), (2, "1970-01-01T00:01:00Z")] {
+        let epoch = alone(7, at(ended_at), "192.0.2.1", 100);
+        recorder.take(&Epoch { serial, ..epoch }).unwrap();
+    }
+    assert!(!recorder.is_due(), "in the wrong century");
+    bench.finish(recorder).unwrap();
+    assert_eq!(bench.history().span().unwrap(), None);
+    // Another process, when the clock was set.
+    let recorder = bench.recorder();
+    assert!(recorder.is_due());
+    bench.finish(recorder).unwrap();
+    let snapshot = bench.history().snapshot(always()).unwrap();
+    let [flow] = &snapshot.flows[..] else {
+        panic!("{:?}", snapshot.flows)
+    };
+    assert_eq!(flow.up.octets, 200);
+    assert!((began_at..=Timestamp::now()).contains(&flow.last_seen));
+    let apart = flow.last_seen.duration_since(flow.first_seen);
+    assert_eq!(apart, SignedDuration::from_secs(40));
+}
+
+#[test]
 fn what_was_recorded_is_read_back_to_the_octet() {
     let bench = Bench::new();
     let mut recorder = bench.recorder();

@@ -63,6 +63,13 @@ impl Moment {
         Self::new(at, before)
     }
 
+    /// Returns what time it is now by this moment's clock, whatever it was set to since.
+    #[must_use]
+    pub fn time_now(&self) -> Timestamp {
+        let passed = since_boot().saturating_sub(self.since_boot);
+        self.at.checked_add(passed).unwrap_or(self.at)
+    }
+
     /// Returns by how much the wall clock was set since an earlier moment; nothing where it just
     /// went on.
     #[must_use]
@@ -192,6 +199,17 @@ mod tests {
         let spent = since_boot() + Duration::from_millis(3);
         while since_boot() < spent {}
         assert_eq!(Moment::now().step_since(&earlier), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_goes_on_as_it_was() {
+        let of_1970 = Moment::new(Timestamp::UNIX_EPOCH, since_boot());
+        let passed = of_1970.time_now().duration_since(Timestamp::UNIX_EPOCH);
+        let sleepy = SignedDuration::from_mins(5);
+        assert!(
+            (SignedDuration::ZERO..sleepy).contains(&passed),
+            "{passed:?}"
+        );
     }
 
     fn clock() -> TickClock {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use aya::maps::{MapData, MapError, PerCpuArray};
 use flowwatch_common::abi::DeviceCounters;
-use jiff::Timestamp;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::numbers::Numbers;
@@ -150,7 +149,8 @@ impl Counting {
         recording.take(&Epoch {
             generation: recording.generation,
             serial: self.epochs,
-            ended_at: Timestamp::now(),
+            // By the clock that the flows are dated by: it may be set at any moment.
+            ended_at: self.clock.time_now(),
             is_last,
             flows,
             totals: totals.collect(),

@@ -57,6 +57,8 @@ pub struct Meta {
     pub started_at: String,
     /// RFC 3339.
     pub ended_at: String,
+    /// By how many seconds the clock was set meanwhile, where it was.
+    pub clock_step_seconds: Option<i64>,
     /// Drains.
     pub epochs: u64,
     /// How the programs were attached.
