@@ -176,7 +176,8 @@ pub struct RunArgs {
     #[arg(short, long = "device", value_name = "NAME=MAC")]
     devices: Vec<DeviceTag>,
 
-    /// Read settings from a TOML file; the command line wins over it
+    /// Read settings from a TOML file; the command line wins over it. SIGHUP has it read again: other
+    /// devices, interfaces, databases and intervals are taken up without losing a count
     /// [example: --config /etc/flowwatch.toml]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,

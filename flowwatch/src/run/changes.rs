@@ -148,16 +148,36 @@ fn databases(files: &[PathBuf], with_builtin: bool) -> String {
 }
 
 fn left_out(before: &RunPlan, after: &RunPlan) -> Vec<&'static str> {
+    // Every setting is listed: one that is in neither half would be left out without a word.
+    let RunPlan {
+        interfaces: _,
+        devices: _,
+        prefixes: _,
+        interval: _,
+        geo: _,
+        uses_builtin_geo: _,
+        duration,
+        format,
+        output,
+        attach,
+        tc_hook,
+        flow_table_size,
+        history,
+        socket,
+    } = before;
+    let sockets = [socket, &after.socket].map(Option::as_ref);
+    let paths = sockets.map(|socket| socket.map(|it| &it.path));
+    let groups = sockets.map(|socket| socket.map(|it| &it.group));
     let is_different = [
-        ("duration", before.duration != after.duration),
-        ("format", before.format.name != after.format.name),
-        ("output", before.output != after.output),
-        ("attach", before.attach != after.attach),
-        (
-            "flow_table_size",
-            before.flow_table_size != after.flow_table_size,
-        ),
-        ("history", before.history != after.history),
+        ("duration", *duration != after.duration),
+        ("format", format.name != after.format.name),
+        ("output", *output != after.output),
+        ("attach", *attach != after.attach),
+        ("tc_hook", *tc_hook != after.tc_hook),
+        ("flow_table_size", *flow_table_size != after.flow_table_size),
+        ("history", *history != after.history),
+        ("socket", paths[0] != paths[1]),
+        ("socket_group", groups[0] != groups[1]),
     ];
     let different = is_different.into_iter().filter(|(_, is_it)| *is_it);
     different.map(|(setting, _)| setting).collect()
@@ -168,6 +188,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::live::SocketOptions;
     use crate::model::DeviceTag;
     use crate::plan::Settings;
 
@@ -212,10 +233,17 @@ mod tests {
         let mut after = before.clone();
         after.flow_table_size = 9;
         after.output = Some("a.txt".into());
+        after.socket = after.socket.map(|socket| SocketOptions {
+            path: Some("a.sock".into()),
+            ..socket
+        });
         let changes = Changes::between(&before, &after);
         assert!(changes.told().contains("nothing new") && !changes.need_a_load());
         let told = &changes.left_out()[0];
-        assert!(told.contains("output, flow_table_size; start"), "{told}");
+        assert!(
+            told.contains("output, flow_table_size, socket; start"),
+            "{told}"
+        );
         let taken_up = taken_up(&before, &after);
         assert_eq!(
             (taken_up.flow_table_size, taken_up.output),

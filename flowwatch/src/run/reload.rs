@@ -9,8 +9,10 @@ use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use flowwatch_common::abi::MAX_DEVICES;
+use aya::maps::{MapData, PerCpuArray, RingBuf};
+use flowwatch_common::abi::{MAX_DEVICES, SampleCounters};
 use flowwatch_common::prefix::MAX_FOUND_DEVICES;
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -24,7 +26,8 @@ use crate::console::tell;
 use crate::geo::Databases;
 use crate::kernel::attach::IngressHook;
 use crate::kernel::interface;
-use crate::kernel::load::{self, Loaded, program};
+use crate::kernel::load::{self, Loaded, Programs, program};
+use crate::kernel::log::KernelLog;
 use crate::kernel::samples;
 use crate::kernel::self_test::SelfTest;
 use crate::model::MacAddress;
@@ -46,6 +49,16 @@ pub(crate) struct Ready {
     wish: Wish,
     /// A load of the programs, for these addresses; nothing where the same are counted as before.
     load: Option<(Vec<MacAddress>, Box<Loaded>)>,
+}
+
+/// Another load of the programs that is in the place of the one before.
+struct Placed {
+    programs: Programs,
+    next: NextLoad,
+    ring: AsyncFd<RingBuf<MapData>>,
+    sample_counters: PerCpuArray<MapData, SampleCounters>,
+    kernel_log: Option<AsyncFd<KernelLog>>,
+    watch: HookWatch,
 }
 
 /// How far a reload has come.
@@ -186,13 +199,16 @@ impl Session {
         &mut self,
         progress: anyhow::Result<Progress>,
     ) -> anyhow::Result<()> {
-        let outcome = match progress {
+        // What a drain has met is no fault of the configuration's.
+        self.drainer.at_rest().await?;
+        let ready = match progress {
             Ok(Progress::Read(wish)) => self.prepare(*wish).await,
             Ok(Progress::Ready(ready)) => Ok(Some(ready)),
             Err(error) => Err(error),
         };
-        match outcome {
-            Ok(Some(ready)) => self.take_up(*ready).await,
+        let placed = ready.and_then(|ready| ready.map(|it| self.place(*it)).transpose());
+        match placed {
+            Ok(Some((wish, placed))) => self.take_up(wish, placed).await,
             Ok(None) => Ok(()),
             Err(error) => {
                 warn(&[format!(
@@ -231,13 +247,50 @@ impl Session {
         Ok(None)
     }
 
-    async fn take_up(&mut self, ready: Ready) -> anyhow::Result<()> {
+    /// Puts the load of what is ready in the place of the one that counts. Where that fails, nothing
+    /// has changed.
+    fn place(&mut self, ready: Ready) -> anyhow::Result<(Wish, Option<Placed>)> {
+        let Ready { wish, load } = ready;
+        let Some((addresses, loaded)) = load else {
+            return Ok((wish, None));
+        };
+        let mut loaded = *loaded;
+        let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
+        let watch = HookWatch::new(SelfTest::start(loaded.hooks_seen, loaded.self_test)?);
+        let ring = samples::watch(loaded.samples).context("watch the sample ring")?;
+        self.take_up_clock(loaded.programs.clock()?);
+        let refused = self.attached.replace(&mut loaded.programs.ebpf)?;
+        for (attachment, error) in refused {
+            let error = anyhow::Error::from(error);
+            warn(&[format!("{error:#}; it is tried again")]);
+            self.following.lost(&attachment);
+        }
+        let next = NextLoad {
+            drain: loaded.drain,
+            device_counters: loaded.device_counters,
+            found: loaded.found,
+            addresses,
+            devices: wish.plan.devices.clone(),
+            prefixes: wish.plan.prefixes.clone(),
+        };
+        let placed = Placed {
+            programs: loaded.programs,
+            next,
+            ring,
+            sample_counters: loaded.sample_counters,
+            kernel_log,
+            watch,
+        };
+        Ok((wish, Some(placed)))
+    }
+
+    async fn take_up(&mut self, wish: Wish, placed: Option<Placed>) -> anyhow::Result<()> {
         let Some(before) = self.reload.plan().cloned() else {
             return Ok(());
         };
-        let Wish { plan, databases } = ready.wish;
-        if let Some((addresses, loaded)) = ready.load {
-            self.succeed(&plan, addresses, *loaded).await?;
+        let Wish { plan, databases } = wish;
+        if let Some(placed) = placed {
+            self.succeed(placed).await?;
         }
         if let Some(databases) = databases {
             self.databases = databases;
@@ -254,36 +307,10 @@ impl Session {
         Ok(())
     }
 
-    /// Puts other programs in the places of those that count, and goes on with their counters.
-    async fn succeed(
-        &mut self,
-        plan: &RunPlan,
-        addresses: Vec<MacAddress>,
-        mut loaded: Loaded,
-    ) -> anyhow::Result<()> {
-        let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
-        let watch = HookWatch::new(SelfTest::start(loaded.hooks_seen, loaded.self_test)?);
-        let ring = samples::watch(loaded.samples).context("watch the sample ring")?;
-        self.drainer.at_rest().await?;
-        let refused = self.attached.replace(&mut loaded.programs.ebpf)?;
-        for (attachment, error) in refused {
-            warn(&[format!(
-                "{:#}; it is tried again",
-                anyhow::Error::from(error)
-            )]);
-            self.following.lost(&attachment);
-        }
-        self.take_up_clock(loaded.programs.clock()?);
-        let next = NextLoad {
-            drain: loaded.drain,
-            device_counters: loaded.device_counters,
-            found: loaded.found,
-            addresses,
-            devices: plan.devices.clone(),
-            prefixes: plan.prefixes.clone(),
-        };
+    /// Drains those that counted until now for the last time, and goes on with the others' counters.
+    async fn succeed(&mut self, placed: Placed) -> anyhow::Result<()> {
         let clock = self.clock;
-        let numbers = self.drainer.succeed(clock, next).await?;
+        let numbers = self.drainer.succeed(clock, placed.next).await?;
         // The old programs are done: their ring is as full as it will ever be.
         let old = &self.numbers;
         take_samples(
@@ -295,12 +322,15 @@ impl Session {
         );
         self.samples_dropped_before += samples_dropped(&self.sample_counters);
         self.numbers = numbers;
-        self.ring = ring;
-        self.sample_counters = loaded.sample_counters;
-        self.programs = loaded.programs;
-        self.kernel_log = kernel_log;
-        self.watch = watch;
-        self.watch.compare_with(interface::list().await?);
+        self.ring = placed.ring;
+        self.sample_counters = placed.sample_counters;
+        self.programs = placed.programs;
+        self.kernel_log = placed.kernel_log;
+        self.watch = placed.watch;
+        // A list that can't be had is no reason to stop: the hooks are not complained of, then.
+        if let Ok(interfaces) = interface::list().await {
+            self.watch.compare_with(interfaces);
+        }
         Ok(())
     }
 }
