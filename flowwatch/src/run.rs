@@ -291,7 +291,7 @@ impl Session {
     /// Looks after what changes slowly.
     async fn look_around(&mut self) -> anyhow::Result<()> {
         let mut warnings = self.watch.check(&self.attached.attachments).await?;
-        warnings.extend(self.geo_watch.look(&mut self.databases).await);
+        warnings.extend(self.geo_watch.look(&mut self.databases).await.tell());
         warn(&warnings);
         Ok(())
     }

@@ -20,4 +20,4 @@ pub use place::Place;
 pub use scope::Scope;
 
 #[cfg(test)]
-mod test_database;
+pub(crate) mod test_database;

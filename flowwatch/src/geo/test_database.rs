@@ -1,7 +1,7 @@
-//! Small databases for the tests of this folder, made by a foreign writer.
+//! Small databases for tests, made by a foreign writer.
 
 use maxminddb_writer::Database;
-pub(super) use maxminddb_writer::metadata::IpVersion;
+pub(crate) use maxminddb_writer::metadata::IpVersion;
 use maxminddb_writer::paths::IpAddrWithMask;
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(super) const BUILD_EPOCH: u64 = 1_709_208_000;
 
 /// Returns a database of these networks and records.
-pub(super) fn octets(ip_version: IpVersion, networks: &[(&str, Value)]) -> Vec<u8> {
+pub(crate) fn octets(ip_version: IpVersion, networks: &[(&str, Value)]) -> Vec<u8> {
     write(ip_version, BUILD_EPOCH, networks)
 }
 
