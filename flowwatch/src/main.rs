@@ -118,6 +118,9 @@ fn compare(args: &DiffArgs) -> anyhow::Result<()> {
     let plan = args.plan(settings_of(args.config.as_deref())?);
     let output = Output::open(plan.output.as_deref())?;
     let (comparison, outcome) = sides::compare_sides(&plan, Timestamp::now())?;
+    for finding in sides::findings(&comparison) {
+        console::tell(&finding);
+    }
     let surface = surface_of(&output);
     let render =
         |out: &mut dyn io::Write| (plan.format.write_comparison)(&comparison, surface, out);

@@ -17,7 +17,6 @@ use jiff::Timestamp;
 pub use self::error::SideError;
 use self::named::Named;
 use crate::{
-    console,
     diff::{Comparison, Kind, Side, SideDevice, compare},
     exit::{ExitStatus, Failure},
     history::{History, HistoryError, Span},
@@ -47,6 +46,16 @@ pub fn compare_sides(
     refuse_nothing([&before, &after])?;
     let comparison = compare(&before, &after, (&plan.kinds, plan.remotes));
     Ok((comparison, whole_before.and(whole_after)))
+}
+
+/// Returns what a user must know of a comparison beside what it shows.
+#[must_use]
+pub fn findings(comparison: &Comparison) -> Vec<String> {
+    let sides = [&comparison.before, &comparison.after].into_iter();
+    let empty = sides.filter(|side| side.is_empty);
+    empty
+        .map(|side| format!("nothing was counted in `{}`", side.label))
+        .collect()
 }
 
 /// Returns what `--exit-code` tells of a comparison.
@@ -145,21 +154,8 @@ fn chosen(sides: [Side; 2], choices: &[DeviceChoice]) -> Result<[Side; 2], SideE
 
 /// Two sides without anything are equal, which would pass a test that compared nothing.
 fn refuse_nothing(sides: [&Side; 2]) -> anyhow::Result<()> {
-    let is_empty = |side: &Side| {
-        let mut devices = side.devices.iter();
-        devices.all(|device| device.destinations.is_empty())
-    };
-    let empty: Vec<&str> = sides
-        .into_iter()
-        .filter(|side| is_empty(side))
-        .map(|side| side.label.as_str())
-        .collect();
-    match empty[..] {
-        [] => Ok(()),
-        [side] => {
-            console::tell(&format!("nothing was counted in `{side}`"));
-            Ok(())
-        }
-        _ => Err(SideError::Nothing).context("compare"),
+    if sides.into_iter().all(Side::is_empty) {
+        return Err(SideError::Nothing).context("compare");
     }
+    Ok(())
 }

@@ -36,6 +36,8 @@ pub struct SideSummary {
     pub ended_at: Timestamp,
     /// How many devices there were.
     pub devices: usize,
+    /// Whether nothing was counted, to or from any remote.
+    pub is_empty: bool,
     /// Octets to and from the remotes that are compared.
     pub octets: Octets,
     /// Of these, those to and from remotes for which no name was seen.
@@ -148,6 +150,7 @@ fn summary(side: &Side, remotes: Remotes) -> SideSummary {
         started_at: side.started_at,
         ended_at: side.ended_at,
         devices: side.devices.len(),
+        is_empty: side.is_empty(),
         octets,
         nameless,
     }

@@ -78,6 +78,13 @@ pub struct NameClaim {
 }
 
 impl Side {
+    /// Returns whether nothing was counted, to or from any remote.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let mut devices = self.devices.iter();
+        devices.all(|device| device.destinations.is_empty())
+    }
+
     /// Makes a side of what was counted.
     #[must_use]
     pub fn of(label: &str, source: &'static str, snapshot: &Snapshot) -> Self {

@@ -297,6 +297,23 @@ fn a_history_without_anything_and_two_empty_sides_are_no_comparison() {
 }
 
 #[test]
+fn one_side_without_anything_is_told() {
+    let bench = Bench::new();
+    let mut snapshot = sample::snapshot();
+    let whole = bench.document("whole.json", &snapshot);
+    snapshot.flows.clear();
+    let empty = bench.document("empty.json", &snapshot);
+    let check = |before: &str, after: &str, expected: &[String]| {
+        let comparison = compared(&plan(before, after, &[])).unwrap();
+        assert_eq!(findings(&comparison), expected);
+    };
+    let told = [format!("nothing was counted in `{empty}`")];
+    check(&whole, &empty, &told);
+    check(&empty, &whole, &told);
+    check(&whole, &whole, &[]);
+}
+
+#[test]
 fn a_file_with_a_spans_name_is_the_file() {
     let bench = Bench::new();
     let file = bench.document("h@7d..1d", &sample::snapshot());
