@@ -24,6 +24,8 @@ pub enum Need {
     Program(&'static str),
     /// A kind of link that the kernel can make, as `ip link add type` names it (`vlan`, `bond`).
     LinkType(&'static str),
+    /// A file, such as a device's.
+    File(&'static str),
     /// flowwatch itself, where `FLOWWATCH_BIN` says that it is.
     Flowwatch,
 }
@@ -41,6 +43,7 @@ impl fmt::Display for NotSupported {
             Need::Root => write!(f, "this is not root"),
             Need::Program(name) => write!(f, "there is no program `{name}`"),
             Need::LinkType(name) => write!(f, "the kernel has no links of type `{name}`"),
+            Need::File(path) => write!(f, "there is no `{path}`"),
             Need::Flowwatch => write!(
                 f,
                 "{PROGRAM} names no program; run `cargo xtask test --only live`"
@@ -105,6 +108,7 @@ fn is_met(need: Need) -> bool {
             std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
         }
         Need::LinkType(kind) => crate::link::can_make(kind),
+        Need::File(path) => Path::new(path).exists(),
         Need::Flowwatch => std::env::var_os(PROGRAM).is_some_and(|path| Path::new(&path).is_file()),
     }
 }
