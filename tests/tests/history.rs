@@ -2,9 +2,13 @@
 //! device by device and remote by remote, to whoever reads it with SQLite alone.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
-use std::time::Duration;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use flowwatch_tests::dns::{self, Question, Record};
@@ -75,14 +79,19 @@ fn start(lab: &Lab, folder: &Path) -> Result<Flowwatch> {
 }
 
 fn run(lab: &Lab, folder: &Path) -> Result<Run> {
+    run_with(lab, folder, &folder.join("history.db"), "100ms")
+}
+
+/// Prepares a run that records in that history so often; its journal is in the folder.
+fn run_with(lab: &Lab, folder: &Path, history: &Path, record_interval: &str) -> Result<Run> {
     let path = |name: &str| folder.join(name).display().to_string();
-    let (history, journal) = (path("history.db"), path("journal"));
+    let (history, journal) = (history.display().to_string(), path("journal"));
     let mut run = Run::new()?.attach(Attach::Tc).options(&[
         "--no-builtin-geo",
         "--interval",
         "20ms",
         "--record-interval",
-        "100ms",
+        record_interval,
         "--history",
         &history,
         "--journal",
@@ -183,18 +192,18 @@ fn a_file_that_goes_away_under_a_run_is_made_again_and_nothing_pending_is_lost()
     let history = folder.path().join("history.db");
     let flowwatch = start(&lab, folder.path())?;
     // A folder in its place: nothing can be written from here on.
-    std::fs::remove_file(&history)?;
+    fs::remove_file(&history)?;
     for name in ["history.db-wal", "history.db-shm"] {
-        std::fs::remove_file(folder.path().join(name))?;
+        fs::remove_file(folder.path().join(name))?;
     }
-    std::fs::create_dir(&history)?;
+    fs::create_dir(&history)?;
     let fired = fire(&lab)?;
     let process = flowwatch.process();
     let told = process.wait_for_line(Output::Stderr, PATIENCE, |line| {
         line.contains("counting goes on")
     });
     ensure!(told.is_ok(), "no warning");
-    std::fs::remove_dir(&history)?;
+    fs::remove_dir(&history)?;
     end(&flowwatch)?;
     let mut sent = BTreeMap::new();
     add(&mut sent, &fired);
@@ -208,7 +217,7 @@ fn a_history_that_can_t_be_written_ends_the_run_before_it_counts() -> Result<()>
         return Ok(());
     }
     let (lab, folder) = (lab()?, tempfile::tempdir()?);
-    std::fs::write(folder.path().join("history.db"), [b'x'; 5_000])?;
+    fs::write(folder.path().join("history.db"), [b'x'; 5_000])?;
     let ended = run(&lab, folder.path())?.to_end(&lab.gateway)?;
     ensure!(ended.status == Some(1), "{:?}", ended.status);
     ensure!(
@@ -296,4 +305,194 @@ fn a_run_that_begins_anew_knows_the_names_of_the_one_before_until_the_device_is_
         talk(&lab)
     };
     check(&asked_again, &[("first.example", "dns")])
+}
+
+/// Returns the journal's last segment's number and length: what is taken makes them more.
+fn journaled(folder: &Path) -> Result<(u64, u64)> {
+    let mut last = (0, 0);
+    for entry in fs::read_dir(folder.join("journal"))? {
+        let entry = entry?;
+        let name = entry.file_name().display().to_string();
+        let number = name
+            .rsplit_once('-')
+            .and_then(|(_, number)| number.parse().ok());
+        // Between the two, the writer may have removed it.
+        if let (Some(number), Ok(metadata)) = (number, entry.metadata()) {
+            last = last.max((number, metadata.len()));
+        }
+    }
+    Ok(last)
+}
+
+/// Waits until all that passed before is taken: of two epochs, the second began when the first was over.
+fn wait_until_taken(folder: &Path) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    let (mut last, mut epochs) = (journaled(folder)?, 0);
+    while epochs < 2 {
+        ensure!(Instant::now() < until, "nothing is taken any more");
+        let now = journaled(folder)?;
+        epochs += u8::from(now > last);
+        last = last.max(now);
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_taken_before_a_kill_is_recorded_once_by_the_next_run() -> Result<()> {
+    if !is_possible()? {
+        return Ok(());
+    }
+    let (lab, folder) = (lab()?, tempfile::tempdir()?);
+    let history = folder.path().join("history.db");
+    let mut sent = BTreeMap::new();
+    // Killed with all of it in the journal, and amid one transaction after the other.
+    for record_interval in ["1h", "20ms", "20ms", "20ms", "1h"] {
+        let run = run_with(&lab, folder.path(), &history, record_interval)?;
+        let flowwatch = run.start(&lab.gateway)?;
+        add(&mut sent, &fire(&lab)?);
+        wait_until_taken(folder.path())?;
+        flowwatch.process().signal(Signal::SIGKILL)?;
+        ensure!(flowwatch.wait()?.status.is_none(), "not killed");
+    }
+    ensure!(
+        recorded(folder.path())? != sent,
+        "nothing was left to record"
+    );
+    end(&start(&lab, folder.path())?)?;
+    ensure!(recorded(folder.path())? == sent, "not what was sent");
+    Ok(())
+}
+
+/// Waits until the run has told that it can't record, for this reason.
+fn wait_until_told(flowwatch: &Flowwatch, reason: &str) -> Result<()> {
+    let process = flowwatch.process();
+    let is_told = |line: &str| line.contains(reason) && line.contains("counting goes on");
+    let told = process.wait_for_line(Output::Stderr, PATIENCE, is_told);
+    told.map(drop)
+        .with_context(|| process.output(Output::Stderr))
+}
+
+/// Spoils the page with which a table begins; returns where it is, and what it was.
+fn spoil(history: &Path, table: &str) -> Result<(u64, Vec<u8>)> {
+    let connection = Connection::open(history)?;
+    let size: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?";
+    let number: u32 = connection.query_row(sql, [table], |row| row.get(0))?;
+    drop(connection);
+    let file = OpenOptions::new().read(true).write(true).open(history)?;
+    let at = u64::from(number - 1) * u64::from(size);
+    let mut page = vec![0; usize::try_from(size)?];
+    file.read_exact_at(&mut page, at)?;
+    file.write_all_at(&vec![0xa5; page.len()], at)?;
+    Ok((at, page))
+}
+
+#[test]
+fn what_a_damaged_file_does_not_take_is_written_when_it_is_put_right() -> Result<()> {
+    if !is_possible()? {
+        return Ok(());
+    }
+    let (lab, folder) = (lab()?, tempfile::tempdir()?);
+    let history = folder.path().join("history.db");
+    let mut sent = BTreeMap::new();
+    let flowwatch = start(&lab, folder.path())?;
+    add(&mut sent, &fire(&lab)?);
+    end(&flowwatch)?;
+    let (at, page) = spoil(&history, "minute")?;
+    let flowwatch = start(&lab, folder.path())?;
+    add(&mut sent, &fire(&lab)?);
+    wait_until_told(&flowwatch, "it is damaged; move it away")?;
+    add(&mut sent, &fire(&lab)?);
+    let file = OpenOptions::new().write(true).open(&history)?;
+    file.write_all_at(&page, at)?;
+    end(&flowwatch)?;
+    ensure!(recorded(folder.path())? == sent, "not what was sent");
+    Ok(())
+}
+
+/// Makes a small disk at its first word, which ends with the program that the others start.
+const WITH_A_SMALL_DISK: &str = r#"mount -t tmpfs -o size=3m tmpfs "$0" && exec "$@""#;
+
+/// Fills a disk to its last octet.
+fn fill(path: &Path) -> Result<()> {
+    let mut file = File::create(path)?;
+    while file.write_all(&[0; 4096]).is_ok() {}
+    while file.write_all(&[0]).is_ok() {}
+    Ok(())
+}
+
+#[test]
+fn what_a_full_disk_does_not_take_is_written_when_there_is_room() -> Result<()> {
+    if !granted(&[Need::Root, Need::Flowwatch, Need::Program("unshare")])? {
+        return Ok(());
+    }
+    let (lab, folder) = (lab()?, tempfile::tempdir()?);
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk)?;
+    let words = ["unshare", "--mount", "sh", "-c", WITH_A_SMALL_DISK];
+    let disk_word = disk.display().to_string();
+    let words: Vec<_> = words.into_iter().chain([&*disk_word]).collect();
+    let run = run_with(&lab, folder.path(), &disk.join("history.db"), "100ms")?;
+    let flowwatch = run.through(&words).start(&lab.gateway)?;
+    // The disk is the process's own: it is seen through it, and kept by whoever has it open.
+    let process = flowwatch.process();
+    let root = PathBuf::from(format!("/proc/{}/root", process.pid()));
+    let open = File::open(root.join(disk.strip_prefix("/")?))?;
+    let disk = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+    let mut sent = BTreeMap::new();
+    fill(&disk.join("filling"))?;
+    add(&mut sent, &fire(&lab)?);
+    wait_until_told(&flowwatch, "the disk is full; free space there")?;
+    add(&mut sent, &fire(&lab)?);
+    fs::remove_file(disk.join("filling"))?;
+    process.wait_for_line(Output::Stderr, PATIENCE, |line| {
+        line.contains("is written again")
+    })?;
+    end(&flowwatch)?;
+    fs::copy(disk.join("history.db"), folder.path().join("history.db"))?;
+    ensure!(recorded(folder.path())? == sent, "not what was sent");
+    Ok(())
+}
+
+#[test]
+fn a_history_that_may_only_be_read_ends_the_run_before_it_counts() -> Result<()> {
+    if !granted(&[Need::Root, Need::Flowwatch, Need::Program("setpriv")])? {
+        return Ok(());
+    }
+    let (lab, folder) = (lab()?, tempfile::tempdir()?);
+    let kept = folder.path().join("kept");
+    fs::create_dir(&kept)?;
+    let history = kept.join("history.db");
+    let run = run_with(&lab, folder.path(), &history, "100ms")?;
+    end(&run.start(&lab.gateway)?)?;
+    // Root, but for what lets root write where it may not.
+    let words = [
+        "setpriv",
+        "--bounding-set=-dac_override",
+        "--inh-caps=-dac_override",
+    ];
+    let run = run.through(&words);
+    let check = |path: &Path, mode: u32, expected: &str| -> Result<()> {
+        let before = fs::metadata(path)?.permissions();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        let ended = run.to_end(&lab.gateway)?;
+        fs::set_permissions(path, before)?;
+        ensure!(ended.status == Some(1), "{:?}", ended.status);
+        ensure!(ended.errors.contains(expected), "{}", ended.errors);
+        ensure!(!ended.errors.contains("counting on"), "{}", ended.errors);
+        Ok(())
+    };
+    check(
+        &history,
+        0o400,
+        "let flowwatch write to the file and to its folder",
+    )?;
+    check(
+        &kept,
+        0o500,
+        "let flowwatch write to the file and to its folder",
+    )?;
+    end(&run.start(&lab.gateway)?)?;
+    Ok(())
 }

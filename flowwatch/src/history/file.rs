@@ -1,7 +1,8 @@
 //! The file itself: opened for writing or for reading, known as flowwatch's, of this version.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -19,9 +20,14 @@ const LOG_LIMIT: i64 = 16 << 20;
 /// Octets of the file's cache, as negative KiB.
 const CACHE_KIB: i64 = -16_384;
 
+/// Who may read and write a history that is made here, at most: where devices send is not everybody's
+/// to read. SQLite gives the files beside it the same.
+const MODE: u32 = 0o640;
+
 /// Opens a history for writing; makes it where there is none.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
     refuse_folder(path)?;
+    make(path);
     let opened = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -30,7 +36,17 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
     );
     let failed = failed("open", path);
     let mut connection = opened.map_err(&failed)?;
+    if connection.is_readonly("main").map_err(&failed)? {
+        // SQLite opens a file for reading where it may not write it, says so only at the first row, and
+        // by then has left a log that may not be written either.
+        let cause = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+        return Err(failed(rusqlite::Error::SqliteFailure(cause, None)));
+    }
     prepare(&connection).map_err(&failed)?;
+    // A transaction that is done survives the loss of power: one sync a record interval.
+    connection
+        .pragma_update(None, "synchronous", "FULL")
+        .map_err(&failed)?;
     if is_blank(&connection).map_err(&failed)? {
         // A page is what one row's change writes to a card; 4 KiB is its own.
         connection
@@ -98,6 +114,20 @@ pub(super) fn failed(
     }
 }
 
+/// Makes an empty file where there is none. What keeps it from being made keeps SQLite, too, which says
+/// so.
+fn make(path: &Path) {
+    // Closing one that SQLite has open would take its locks from it.
+    if !path.exists() {
+        let _ = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(MODE)
+            .open(path);
+    }
+}
+
 fn refuse_folder(path: &Path) -> Result<(), HistoryError> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
         return Err(HistoryError::Folder(path.to_owned()));
@@ -107,7 +137,6 @@ fn refuse_folder(path: &Path) -> Result<(), HistoryError> {
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     // The answer is of no interest: the limit itself.
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_LIMIT, |_| Ok(()))?;
@@ -140,6 +169,8 @@ fn lacks_index(error: &rusqlite::Error) -> bool {
 
 /// Returns the name by which SQLite reads a file without a log, and without looking for one.
 fn immutable(path: &Path) -> Option<String> {
+    // The log is beside the file itself, not beside a link to it.
+    let path = path.canonicalize().ok()?;
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if PathBuf::from(log).exists() {

@@ -6,10 +6,18 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{Epoch, HistoryError, record};
+
+/// Octets beyond which what is pending is recorded at once: they are in memory.
+const LONG: u64 = 32 << 20;
+
+/// Octets beyond which nothing is appended, as the history takes nothing: `/run` is not flowwatch's
+/// alone.
+const MOST: u64 = 256 << 20;
 
 /// The journal of one history.
 #[derive(Debug)]
@@ -20,6 +28,11 @@ pub(super) struct Journal {
     number: u64,
     segment: Option<File>,
     length: u64,
+    /// Octets that no batch was made of.
+    octets: u64,
+    /// Octets that the last batch was made of; the writer removes them.
+    handed_over: u64,
+    most: u64,
     /// Segments with records that no batch was made of.
     pending: Vec<PathBuf>,
     /// Held as long as the journal is: another process must not take from it or add to it.
@@ -45,9 +58,10 @@ impl Journal {
             Err(fs::TryLockError::Error(cause)) => return Err(failed(cause)),
         }
         let segments = segments(folder, &stem).map_err(failed)?;
-        let mut epochs = Vec::new();
+        let (mut epochs, mut length) = (Vec::new(), 0);
         for (_, segment) in &segments {
             let octets = fs::read(segment).map_err(failed)?;
+            length += octets.len() as u64;
             let (found, dropped) = record::decode_all(&octets);
             if dropped > 0 {
                 log::warn!(
@@ -65,10 +79,18 @@ impl Journal {
             number,
             segment: None,
             length: 0,
+            octets: length,
+            handed_over: 0,
+            most: MOST,
             pending: segments.into_iter().map(|(_, path)| path).collect(),
             _lock: lock,
         };
         Ok((journal, epochs))
+    }
+
+    /// Returns whether it has grown so long that it should be cut.
+    pub(super) fn is_long(&self) -> bool {
+        self.octets > LONG
     }
 
     /// Appends an epoch, whole or not at all.
@@ -76,8 +98,12 @@ impl Journal {
         let mut octets = Vec::new();
         record::encode(epoch, &mut octets);
         let path = self.path();
-        self.append_octets(&octets)
-            .map_err(|cause| failed("append to", &path, cause))
+        let appended = if self.handed_over + self.octets < self.most {
+            self.append_octets(&octets)
+        } else {
+            Err(io::Error::other("it is as long as it may be"))
+        };
+        appended.map_err(|cause| failed("append to", &path, cause))
     }
 
     fn append_octets(&mut self, octets: &[u8]) -> io::Result<()> {
@@ -86,6 +112,7 @@ impl Journal {
             let made = OpenOptions::new()
                 .append(true)
                 .create_new(true)
+                .mode(0o600)
                 .open(&path)?;
             self.pending.push(path);
             self.length = 0;
@@ -100,6 +127,7 @@ impl Journal {
             return Err(error);
         }
         self.length += octets.len() as u64;
+        self.octets += octets.len() as u64;
         Ok(())
     }
 
@@ -109,6 +137,7 @@ impl Journal {
         if self.segment.take().is_some() {
             self.number += 1;
         }
+        self.handed_over = std::mem::take(&mut self.octets);
         std::mem::take(&mut self.pending)
     }
 
@@ -177,5 +206,28 @@ mod tests {
         );
         // Another history's is another.
         Journal::open(folder.path(), 6, Path::new("other.db")).unwrap();
+    }
+
+    #[test]
+    fn a_journal_that_is_not_cut_takes_no_more_than_it_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut journal, _) = open(folder.path());
+        journal.append(&epoch(1, 1, 10)).unwrap();
+        journal.most = journal.octets + 1;
+        journal.append(&epoch(1, 2, 10)).unwrap();
+        let error = journal.append(&epoch(1, 3, 10)).unwrap_err().to_string();
+        assert!(error.contains("it is as long as it may be"), "{error}");
+        // What was handed over counts until the next batch: the writer may still be at it.
+        journal.cut();
+        assert!(journal.append(&epoch(1, 3, 10)).is_err());
+        journal.cut();
+        journal.append(&epoch(1, 3, 10)).unwrap();
+        drop(journal);
+        // It counts what an earlier process left.
+        let (journal, epochs) = open(folder.path());
+        assert_eq!(epochs.len(), 3);
+        let segments = segments(folder.path(), &journal.stem).unwrap();
+        let octets = segments.iter().map(|it| fs::metadata(&it.1).unwrap().len());
+        assert_eq!(journal.octets, octets.sum::<u64>());
     }
 }

@@ -138,7 +138,10 @@ impl Recorder {
     /// sets it soon.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        (self.interval_is_over || self.recorded_at.elapsed() >= self.interval)
+        let is_over = self.interval_is_over
+            || self.recorded_at.elapsed() >= self.interval
+            || self.journal.is_long();
+        is_over
             && !self.pending.is_empty()
             && self.is_dated()
             && !self.writer.is_busy()

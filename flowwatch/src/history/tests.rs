@@ -1,5 +1,7 @@
 //! From epochs to the file and back: the recorder, the roll-up and the reader together.
 
+mod care;
+mod circumstances;
 mod remembered;
 
 use std::{collections::BTreeMap, fs, net::IpAddr, path::Path, time::Duration};
