@@ -73,6 +73,14 @@ fn main() -> Result<()> {
             processor_time()?.saturating_sub(worked)
         );
     }
+    let (clock, worked) = (Instant::now(), processor_time()?);
+    let names = history.remembered(end)?;
+    println!(
+        "for a run that begins: {} names in {:.2?}, of the processor's {:.2?}",
+        names.values().map(Vec::len).sum::<usize>(),
+        clock.elapsed(),
+        processor_time()?.saturating_sub(worked)
+    );
     Ok(())
 }
 
