@@ -7,6 +7,10 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    errno::Errno,
+    unistd::{AccessFlags, eaccess},
+};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{HistoryError, migrations, schema::APPLICATION_ID};
@@ -70,12 +74,11 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, HistoryError> {
 /// Opens a history for reading, also while it is written.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, HistoryError> {
     refuse_folder(path)?;
-    // SQLite has one reason for both.
-    match fs::File::open(path).map_err(|error| error.kind()) {
-        Err(io::ErrorKind::NotFound) => return Err(HistoryError::Missing(path.to_owned())),
-        Err(io::ErrorKind::PermissionDenied) => {
-            return Err(HistoryError::NotPermitted(path.to_owned()));
-        }
+    // SQLite has one reason for both. Asked for without opening it: to close a file that this process
+    // records in would take the locks that SQLite has on it.
+    match eaccess(path, AccessFlags::R_OK) {
+        Err(Errno::ENOENT) => return Err(HistoryError::Missing(path.to_owned())),
+        Err(Errno::EACCES) => return Err(HistoryError::NotPermitted(path.to_owned())),
         _ => {}
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -1,6 +1,6 @@
 //! The care that the file takes: of who reads it, of power, and of those who read for long.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::*;
 
@@ -27,6 +27,29 @@ fn nobody_but_the_owner_writes_the_files_and_strangers_do_not_read_them() {
     }
     bench.finish(recorder).unwrap();
     assert_eq!(bench.sums(always()).values().sum::<u64>(), 200);
+}
+
+/// The kernel's list of the locks on a file.
+fn locks_on(path: &Path) -> Vec<String> {
+    let file = format!(":{}", fs::metadata(path).unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    // `1: POSIX  ADVISORY  READ 8070 fe:00:131 1073741826 1073742335`; the number is of the line.
+    let of_file = |line: &&str| line.split(' ').any(|word| word.ends_with(&file));
+    let locks = locks.lines().filter(of_file);
+    let locks = locks.filter_map(|line| Some(line.split_once(": ")?.1.to_owned()));
+    locks.collect()
+}
+
+/// Without them, another process's last look could remove the log that is written to.
+#[test]
+fn a_reader_in_the_recorders_process_leaves_the_recorder_its_locks() {
+    let bench = Bench::new();
+    let recorder = bench.recorder();
+    let held = locks_on(&bench.path());
+    assert!(!held.is_empty());
+    bench.history().remembered(at(NOON)).unwrap();
+    assert_eq!(locks_on(&bench.path()), held);
+    bench.finish(recorder).unwrap();
 }
 
 #[test]
