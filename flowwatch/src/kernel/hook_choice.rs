@@ -3,8 +3,9 @@
 use super::attach::{AttachMode, IngressHook};
 use super::interface::Interface;
 
-/// Chooses the ingress hook by what the interface is.
-pub(super) fn choose(interface: &Interface, mode: AttachMode) -> (IngressHook, String) {
+/// Chooses the ingress hook by what the interface is; returns with it why.
+#[must_use]
+pub fn choose(interface: &Interface, mode: AttachMode) -> (IngressHook, String) {
     let software = match interface.kind.as_str() {
         "" if is_virtio(&interface.name) => Some("virtio"),
         "" => None,

@@ -13,6 +13,8 @@ use super::interface::InterfaceError;
 /// A neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbour {
+    /// The number of the interface that it is at.
+    pub interface: u32,
     /// Its MAC address.
     pub mac: [u8; 6],
     /// Its IP address; none where a bridge knows the MAC address alone.
@@ -72,7 +74,11 @@ fn neighbour_of(message: &NeighbourMessage) -> Option<Neighbour> {
             _ => {}
         }
     }
-    Some(Neighbour { mac: mac?, address })
+    Some(Neighbour {
+        interface: message.header.ifindex,
+        mac: mac?,
+        address,
+    })
 }
 
 #[cfg(test)]
@@ -81,6 +87,7 @@ mod tests {
 
     fn message(family: AddressFamily, state: NeighbourState) -> NeighbourMessage {
         let mut message = NeighbourMessage::default();
+        message.header.ifindex = 3;
         message.header.family = family;
         message.header.state = state;
         let address = NeighbourAddress::Inet([192, 168, 8, 214].into());
@@ -95,6 +102,7 @@ mod tests {
     fn a_neighbour_that_answered_is_known_by_both_addresses() {
         let stale = message(AddressFamily::Inet, NeighbourState::Stale);
         let expected = Neighbour {
+            interface: 3,
             mac: [0x2c, 0xaa, 0x8e, 1, 2, 3],
             address: Some([192, 168, 8, 214].into()),
         };

@@ -33,18 +33,19 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
+/// What counting needs, and whether `CAP_SYS_ADMIN` includes it.
+const NEEDED: [(u32, &str, bool); 3] = [
+    (CAP_BPF, "CAP_BPF", true),
+    (CAP_NET_ADMIN, "CAP_NET_ADMIN", false),
+    (CAP_PERFMON, "CAP_PERFMON", true),
+];
+
 /// Returns whether this process may load and attach programs.
 #[must_use]
 pub fn may_count() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     // Where that can't be read, the kernel says so itself.
-    held_by(&status).is_none_or(may_count_with)
-}
-
-fn may_count_with(held: u64) -> bool {
-    let has = |capability: u32| held >> capability & 1 == 1;
-    let loads = has(CAP_SYS_ADMIN) || has(CAP_BPF) && has(CAP_PERFMON);
-    loads && has(CAP_NET_ADMIN)
+    missing_capabilities(&status).is_empty()
 }
 
 /// Returns whether an error number means that privileges are missing. `EACCES` is the verifier's
@@ -64,7 +65,21 @@ pub fn is_not_permitted(error: &io::Error) -> bool {
 /// Returns whether a process of this `/proc/PID/status` has neither `CAP_PERFMON` nor what includes
 /// it.
 fn lacks_perfmon(status: &str) -> bool {
-    held_by(status).is_some_and(|held| held & (1 << CAP_PERFMON | 1 << CAP_SYS_ADMIN) == 0)
+    missing_capabilities(status).contains(&"CAP_PERFMON")
+}
+
+/// Returns the capabilities that counting needs and that a process of this `/proc/PID/status` has
+/// neither itself nor with another; none of one that tells nothing.
+#[must_use]
+pub fn missing_capabilities(status: &str) -> Vec<&'static str> {
+    let Some(held) = held_by(status) else {
+        return Vec::new();
+    };
+    let has = |capability: u32| held >> capability & 1 == 1;
+    let missing = NEEDED.iter().filter(|&&(capability, _, is_in_sys_admin)| {
+        !(has(capability) || is_in_sys_admin && has(CAP_SYS_ADMIN))
+    });
+    missing.map(|&(_, name, _)| name).collect()
 }
 
 /// Returns the effective capabilities of a process of this `/proc/PID/status`, a bit each.
@@ -94,7 +109,8 @@ pub fn io_error_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&
 }
 
 /// Returns an error's chain of causes in one line.
-pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+#[must_use]
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut current = error.source();
     while let Some(cause) = current {
@@ -137,20 +153,20 @@ mod tests {
 
     #[test]
     fn who_may_count_has_what_programs_and_their_hooks_need() {
-        let may = |status| held_by(status).map(may_count_with);
-        assert_eq!(may("CapEff:\t000001ffffffffff\n"), Some(true));
-        assert_eq!(may("CapEff:\t0000000000000000\n"), Some(false));
-        assert_eq!(
-            may("CapEff:\t0000008000001000\n"),
-            Some(false),
-            "CAP_PERFMON is missing"
+        let check = |held: &str, missing: &[&str]| {
+            let status = format!("CapEff:\t{held}\n");
+            assert_eq!(missing_capabilities(&status), missing, "{held}");
+        };
+        check("000001ffffffffff", &[]);
+        check("000000c000001000", &[]);
+        check("0000008000001000", &["CAP_PERFMON"]);
+        check("000000c000000000", &["CAP_NET_ADMIN"]);
+        check("0000000000200000", &["CAP_NET_ADMIN"]);
+        let all = ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"];
+        check("0000000000000000", &all);
+        assert!(
+            missing_capabilities("").is_empty(),
+            "unknown is not missing"
         );
-        assert_eq!(may("CapEff:\t000000c000001000\n"), Some(true));
-        assert_eq!(
-            may("CapEff:\t000000c000000000\n"),
-            Some(false),
-            "CAP_NET_ADMIN is missing"
-        );
-        assert_eq!(may(""), None);
     }
 }
