@@ -10,6 +10,7 @@
 
 mod devices;
 mod diff;
+mod doctor;
 mod history;
 mod replay;
 mod report;
@@ -37,6 +38,7 @@ use crate::{
 
 pub use self::devices::DevicesArgs;
 pub use self::diff::DiffArgs;
+pub use self::doctor::DoctorArgs;
 pub use self::history::HistoryArgs;
 pub use self::replay::ReplayArgs;
 pub use self::report::ReportArgs;
@@ -49,7 +51,8 @@ Example:
   flowwatch top
   flowwatch replay camera.pcap
   flowwatch report --since yesterday --format html --output report.html
-  sudo flowwatch devices --interface br-lan";
+  sudo flowwatch devices --interface br-lan
+  sudo flowwatch doctor --interface br-lan --device camera=2c:aa:8e:01:02:03";
 
 const RUN_USAGE: &str = "\
 flowwatch run --interface <NAME> --device <NAME=MAC> [OPTIONS]
@@ -160,6 +163,15 @@ pub enum Command {
     /// by itself, with root. Or plays a capture at its own pace or faster.
     #[command(override_usage = top::USAGE, after_help = top::EXAMPLES)]
     Top(TopArgs),
+
+    /// Print whether this host can count, what would hide traffic from it, and what to do
+    ///
+    /// Tries what the kernel can do, looks at the interfaces and their offloads, at databases and the
+    /// history, and listens for a while whether the devices are seen. Needs root or CAP_BPF,
+    /// CAP_NET_ADMIN and CAP_PERFMON to tell everything.
+    #[command(override_usage = doctor::USAGE, after_help = doctor::EXAMPLES)]
+    #[command(after_long_help = format!("{}\n\n{}", doctor::EXAMPLES, doctor::described_fields()))]
+    Doctor(DoctorArgs),
 }
 
 /// Arguments of `run`.

@@ -39,7 +39,7 @@ pub use batch::Known;
 pub use epoch::{Epoch, GenerationId};
 pub use error::HistoryError;
 pub use reader::History;
-pub use recorder::{Recorder, RecorderOptions};
+pub use recorder::{EARLIEST_PLAUSIBLE, Recorder, RecorderOptions};
 pub use remembered::RememberedNames;
 pub use rollup::Retention;
 pub use span::{Bucket, Span, Step};

@@ -20,6 +20,7 @@ pub mod geo;
 pub mod names;
 pub mod oui;
 
+pub mod diagnosis;
 pub mod diff;
 pub mod grouping;
 pub mod history;
@@ -36,6 +37,7 @@ pub mod text;
 pub mod top;
 
 pub mod devices;
+pub mod doctor;
 pub mod exit;
 pub mod recall;
 pub mod replay;

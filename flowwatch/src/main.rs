@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use flowwatch::cli::{
-    self, Cli, CliError, Command, DevicesArgs, DiffArgs, ReplayArgs, ReportArgs, RunArgs, TopArgs,
+    self, Cli, CliError, Command, DevicesArgs, DiffArgs, DoctorArgs, ReplayArgs, ReportArgs,
+    RunArgs, TopArgs,
 };
 use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
@@ -17,7 +18,7 @@ use flowwatch::output::{Output, OutputError};
 use flowwatch::plan::{ReportForm, RunPlan, Settings};
 use flowwatch::report::{Report, step_for};
 use flowwatch::store::Snapshot;
-use flowwatch::{config, console, devices, recall, replay, run, sides, top, watching};
+use flowwatch::{config, console, devices, doctor, recall, replay, run, sides, top, watching};
 use jiff::Timestamp;
 
 fn main() -> ExitCode {
@@ -46,6 +47,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Devices(args) => list_devices(&args),
         Command::Diff(args) => compare(&args),
         Command::Top(args) => show_live(&args),
+        Command::Doctor(args) => diagnose(&args),
     }
 }
 
@@ -110,6 +112,18 @@ fn list_devices(args: &DevicesArgs) -> anyhow::Result<()> {
     let surface = surface_of(&output);
     let render = |out: &mut dyn io::Write| (plan.format.write_devices)(&list, surface, out);
     finish(outcome, output.write(&render, &mut io::stdout().lock()))
+}
+
+/// `flowwatch doctor`: looks, then writes what was found.
+fn diagnose(args: &DoctorArgs) -> anyhow::Result<()> {
+    start_log(args.log_level());
+    let plan = args.plan(settings_of(args.config.as_deref())?)?;
+    let output = Output::open(plan.output.as_deref())?;
+    let diagnosis = doctor::diagnose(&plan)?;
+    let surface = surface_of(&output);
+    let render = |out: &mut dyn io::Write| (plan.format.write_diagnosis)(&diagnosis, surface, out);
+    finish(Ok(()), output.write(&render, &mut io::stdout().lock()))?;
+    doctor::verdict(&plan, &diagnosis)
 }
 
 /// `flowwatch diff`: compares two sides, then writes what is gone, new and kept.

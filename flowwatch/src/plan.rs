@@ -6,6 +6,7 @@
 mod choice;
 mod devices;
 mod diff;
+mod doctor;
 mod history;
 mod hooks;
 mod replay;
@@ -35,6 +36,7 @@ use crate::{
 pub use self::choice::{DeviceChoice, listed_devices};
 pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
 pub use self::diff::DiffPlan;
+pub use self::doctor::{DEFAULT_LISTENING, DoctorPlan, Listen};
 pub use self::history::{DEFAULT_HISTORY, DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
 pub use self::hooks::{ATTACH_MODES, TC_HOOKS};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};

@@ -87,6 +87,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["observation", "names", "geo", "model", "store", "join"],
     },
     Layer {
+        module: "diagnosis",
+        may_import: &["kernel", "model", "history"],
+    },
+    Layer {
         module: "grouping",
         may_import: &["observation", "names::NameSource", "model", "store"],
     },
@@ -98,6 +102,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         module: "format",
         may_import: &[
             "census",
+            "diagnosis",
             "diff",
             "grouping",
             "observation",
@@ -141,7 +146,16 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         module: "cli",
         may_import: &[
-            "when", "kernel", "diff", "model", "live", "census", "grouping", "format", "plan",
+            "when",
+            "kernel",
+            "diagnosis",
+            "diff",
+            "model",
+            "live",
+            "census",
+            "grouping",
+            "format",
+            "plan",
         ],
     },
     Layer {
@@ -207,8 +221,28 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["store", "history", "plan", "exit", "replay"],
     },
     Layer {
+        module: "doctor",
+        may_import: &[
+            "observation",
+            "console",
+            "stop",
+            "kernel",
+            "names",
+            "geo",
+            "model",
+            "store",
+            "join",
+            "history",
+            "diagnosis",
+            "format::resolving_of",
+            "plan",
+            "exit",
+        ],
+    },
+    Layer {
         module: "run",
         may_import: &[
+            "doctor",
             "observation",
             "console",
             "stop",

@@ -6,6 +6,7 @@
 mod capture;
 mod comparison;
 mod csv;
+mod diagnosis;
 mod groups;
 mod json;
 mod jsonl;
@@ -38,6 +39,7 @@ pub use self::{
     surface::{Styling, Surface},
 };
 use crate::census::LanDevices;
+use crate::diagnosis::Diagnosis;
 use crate::diff::Comparison;
 use crate::grouping::Groups;
 use crate::store::Snapshot;
@@ -60,6 +62,9 @@ pub type WriteComparison = fn(&Comparison, Surface, &mut dyn io::Write) -> io::R
 /// Writes groups of flows for a destination.
 pub type WriteGroups = fn(&Groups<'_>, Surface, &mut dyn io::Write) -> io::Result<()>;
 
+/// Writes what was found on a host for a destination.
+pub type WriteDiagnosis = fn(&Diagnosis, Surface, &mut dyn io::Write) -> io::Result<()>;
+
 /// A format that the user can choose.
 #[derive(Debug)]
 pub struct FormatEntry {
@@ -77,6 +82,8 @@ pub struct FormatEntry {
     pub write_comparison: WriteComparison,
     /// Writes groups of flows.
     pub write_groups: WriteGroups,
+    /// Writes what was found on a host.
+    pub write_diagnosis: WriteDiagnosis,
 }
 
 /// The formats, the default first.
@@ -89,6 +96,7 @@ pub static FORMATS: &[FormatEntry] = &[
         write_devices: lan::table,
         write_comparison: comparison::table,
         write_groups: groups::table,
+        write_diagnosis: diagnosis::table,
     },
     FormatEntry {
         name: "json",
@@ -98,6 +106,7 @@ pub static FORMATS: &[FormatEntry] = &[
         write_devices: lan::json,
         write_comparison: comparison::json,
         write_groups: groups::json,
+        write_diagnosis: diagnosis::json,
     },
     FormatEntry {
         name: "jsonl",
@@ -107,6 +116,7 @@ pub static FORMATS: &[FormatEntry] = &[
         write_devices: lan::json_lines,
         write_comparison: comparison::json_lines,
         write_groups: groups::json_lines,
+        write_diagnosis: diagnosis::json_lines,
     },
     FormatEntry {
         name: "csv",
@@ -116,6 +126,7 @@ pub static FORMATS: &[FormatEntry] = &[
         write_devices: lan::csv,
         write_comparison: comparison::csv,
         write_groups: groups::csv,
+        write_diagnosis: diagnosis::csv,
     },
     FormatEntry {
         name: "markdown",
@@ -125,6 +136,7 @@ pub static FORMATS: &[FormatEntry] = &[
         write_devices: lan::markdown,
         write_comparison: comparison::markdown,
         write_groups: groups::markdown,
+        write_diagnosis: diagnosis::markdown,
     },
 ];
 

@@ -54,6 +54,12 @@ pub struct DatabaseDescription {
 }
 
 impl DatabaseDescription {
+    /// Returns whether it is the one that comes with flowwatch.
+    #[must_use]
+    pub fn is_builtin(&self) -> bool {
+        self.name == BUILTIN_NAME
+    }
+
     fn of(name: String, database: &Database) -> Self {
         Self {
             name,

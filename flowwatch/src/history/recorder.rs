@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// 2026-01-01: before this, there was no flowwatch to count anything.
-const EARLIEST_PLAUSIBLE: Timestamp = Timestamp::constant(1_767_225_600, 0);
+pub const EARLIEST_PLAUSIBLE: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// Where and how to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
