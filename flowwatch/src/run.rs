@@ -43,10 +43,11 @@ pub use self::served::Watcher;
 use self::status::{StatusFigures, StatusLine};
 use self::watch::HookWatch;
 use crate::console;
+use crate::doctor;
 use crate::geo::Databases;
 use crate::history::Recorder;
 use crate::join::{Sources, join};
-use crate::kernel::attach::{self, AttachOptions, Attached};
+use crate::kernel::attach::{self, Attached};
 use crate::kernel::clock::TickClock;
 use crate::kernel::interface::{self, Interface};
 use crate::kernel::load::{self, Programs, program};
@@ -89,13 +90,10 @@ pub async fn run(
     let reload = Reload::start(plan, reread)?;
     let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
     let recorder = plan.history.as_ref().map(Recorder::open).transpose()?;
-    let options = AttachOptions {
-        mode: plan.attach,
-        tc_hook: plan.tc_hook,
-    };
     // Before the list is made, so that no change after it goes unnoticed.
-    let following = Following::start(&plan.interfaces, options);
+    let following = Following::start(&plan.interfaces, plan.attach_options());
     let interfaces = interface::resolve(&plan.interfaces, &interface::list().await?)?;
+    warn(&doctor::warnings(&plan.interfaces, &interfaces, &databases).await);
     let mut session = Session::start(plan, &interfaces, following, reload, databases, recorder)?;
     // Only what passes from now on can tell of a hook that doesn't run.
     session.watch.compare_with(interface::list().await?);

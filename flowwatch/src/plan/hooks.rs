@@ -1,6 +1,7 @@
 //! The words for the ways to attach, each with what it means, for the command line, files and help.
 
-use crate::kernel::attach::{AttachMode, TcHook};
+use super::RunPlan;
+use crate::kernel::attach::{AttachMode, AttachOptions, TcHook};
 
 /// Words for the ways to attach, as users write them.
 pub const ATTACH_MODES: &[(&str, AttachMode, &str)] = &[
@@ -27,3 +28,14 @@ pub const TC_HOOKS: &[(&str, TcHook, &str)] = &[
         "a filter of a clsact queueing discipline",
     ),
 ];
+
+impl RunPlan {
+    /// Returns the hooks that the plan wants.
+    #[must_use]
+    pub const fn attach_options(&self) -> AttachOptions {
+        AttachOptions {
+            mode: self.attach,
+            tc_hook: self.tc_hook,
+        }
+    }
+}
