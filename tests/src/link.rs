@@ -115,6 +115,14 @@ pub fn can_make(kind: &str) -> bool {
         .is_ok()
 }
 
+/// Whether this kernel can make nftables' flowtables, tried in a namespace made for that.
+#[must_use]
+pub fn can_make_flowtables() -> bool {
+    let rules =
+        "add table inet probe { flowtable probe { hook ingress priority 0; devices = { lo }; } }";
+    Namespace::new("scratch").is_ok_and(|scratch| scratch.run("nft", &[rules]).is_ok())
+}
+
 /// Gives an interface an address; an IPv6 address switches IPv6 on there. `prefix`: its length.
 pub fn add_address(
     namespace: &Namespace,

@@ -2,7 +2,7 @@
 //!
 //! A skip is printed, and noted in the file that `FLOWWATCH_SKIPS` names, which `cargo xtask test`
 //! reads at its end. `FLOWWATCH_NO_SKIP=1` (set in CI) turns every skip into a failure, but for the link types in
-//! `FLOWWATCH_LACKS` (such as `vlan,bond`): what a machine's kernel is known to lack is said there,
+//! `FLOWWATCH_LACKS` (such as `vlan,bond`), and for `flowtable`: what a machine's kernel is known to lack is said there,
 //! once, in its CI's own configuration.
 
 use std::fmt;
@@ -26,6 +26,8 @@ pub enum Need {
     LinkType(&'static str),
     /// A file, such as a device's.
     File(&'static str),
+    /// nftables' flowtables.
+    Flowtables,
     /// flowwatch itself, where `FLOWWATCH_BIN` says that it is.
     Flowwatch,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for NotSupported {
             Need::Program(name) => write!(f, "there is no program `{name}`"),
             Need::LinkType(name) => write!(f, "the kernel has no links of type `{name}`"),
             Need::File(path) => write!(f, "there is no `{path}`"),
+            Need::Flowtables => write!(f, "the kernel has no flowtables"),
             Need::Flowwatch => write!(
                 f,
                 "{PROGRAM} names no program; run `cargo xtask test --only live`"
@@ -97,7 +100,12 @@ fn note(missing: NotSupported) -> Result<()> {
 
 fn is_known(missing: NotSupported) -> bool {
     let known = std::env::var("FLOWWATCH_LACKS").unwrap_or_default();
-    matches!(missing.need, Need::LinkType(kind) if known.split(',').any(|lack| lack == kind))
+    let lack = match missing.need {
+        Need::LinkType(kind) => kind,
+        Need::Flowtables => "flowtable",
+        _ => return false,
+    };
+    known.split(',').any(|known| known == lack)
 }
 
 fn is_met(need: Need) -> bool {
@@ -109,6 +117,7 @@ fn is_met(need: Need) -> bool {
         }
         Need::LinkType(kind) => crate::link::can_make(kind),
         Need::File(path) => Path::new(path).exists(),
+        Need::Flowtables => crate::link::can_make_flowtables(),
         Need::Flowwatch => std::env::var_os(PROGRAM).is_some_and(|path| Path::new(&path).is_file()),
     }
 }
