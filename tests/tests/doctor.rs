@@ -27,7 +27,7 @@ use tempfile::TempDir;
 /// Programs that are not flowwatch's, for places that others take.
 static OTHERS: &[u8] = aya::include_bytes_aligned!("../bpf/yardstick.bpf.o");
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Frames that a device sends.
 const FRAMES: u64 = 50;
 /// A device that is nowhere.
@@ -341,7 +341,7 @@ fn database(folder: &TempDir, name: &str, built: u64) -> Result<PathBuf> {
     database.metadata.binary_format_major_version = 2;
     "test".clone_into(&mut database.metadata.database_type);
     database.metadata.build_epoch = built;
-    let record = database.insert_value(&json!({ "country_code": "KR" }))?;
+    let record = database.insert_value(json!({ "country_code": "KR" }))?;
     database.insert_node("52.0.0.0/8".parse::<IpAddrWithMask>()?, record);
     let path = folder.path().join(name);
     fs::write(&path, database.write_to(Vec::new())?)?;

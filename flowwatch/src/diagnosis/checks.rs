@@ -128,7 +128,7 @@ pub const CHECKS: &[Check] = &[
     ),
     Check::new(
         "interface.link",
-        "Is the interface up; its driver and its MTU",
+        "Is the interface up? Its driver, and its MTU.",
         Judge::Interface(interfaces::link),
     ),
     Check::new(
@@ -163,8 +163,7 @@ pub const CHECKS: &[Check] = &[
         "interface.switch",
         "Is it a port of a hardware switch, which forwards between its ports by itself?",
         Judge::Interface(offloads::switch),
-    )
-    .told_by_run(),
+    ),
     Check::new(
         "interface.lro",
         "Does its driver join received packets and forget where they ended?",
@@ -264,4 +263,81 @@ fn untold(facts: &Facts, check: &str, subject: Option<&str>) -> Option<Verdict> 
     let mut of_check = unknown.filter(|it| it.check == check && it.subject.as_deref() == subject);
     let reason = of_check.find_map(|it| it.reason.as_deref())?;
     Some(Verdict::info(format!("can't be told: {reason}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::diagnosis::fixtures::{facts, lan0};
+    use crate::diagnosis::{DeviceFacts, Severity, Unknown};
+
+    #[test]
+    fn each_check_has_a_name_of_its_own_of_two_words() {
+        let ids: BTreeSet<_> = CHECKS.iter().map(|check| check.id).collect();
+        assert_eq!(ids.len(), CHECKS.len());
+        let is_plain = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+        for id in ids {
+            assert!(id.chars().all(is_plain), "{id}");
+            assert_eq!(id.split('.').count(), 2, "{id}");
+        }
+    }
+
+    #[test]
+    fn the_page_on_doctor_has_every_check() {
+        let page = include_str!("../../../docs/doctor.md");
+        let row = |check: &Check| {
+            let told = if check.is_told_by_run { "yes" } else { "" };
+            let (id, scope, asks) = (check.id, check.scope().name(), check.description);
+            format!("| `{id}` | {scope} | {asks} | {told} |\n")
+        };
+        let rows: String = CHECKS.iter().map(row).collect();
+        assert!(page.contains(&rows), "docs/doctor.md lacks:\n{rows}");
+    }
+
+    #[test]
+    fn findings_are_in_order_of_their_subjects() {
+        let mut facts = facts();
+        let mut lan1 = lan0();
+        lan1.interface.name = "lan1".to_owned();
+        facts.interfaces.push(lan1);
+        facts.devices.push(DeviceFacts {
+            name: "camera".to_owned(),
+            heard: Some(Vec::new()),
+            ..DeviceFacts::default()
+        });
+        let findings = examine(&facts);
+        let mut subjects: Vec<_> = findings.iter().map(|it| it.subject.as_deref()).collect();
+        subjects.dedup();
+        assert_eq!(subjects, [None, Some("lan0"), Some("lan1"), Some("camera")]);
+    }
+
+    #[test]
+    fn what_can_not_be_told_is_no_judgement() {
+        let mut facts = facts();
+        let check = "interface.hw_tc_offload";
+        let mut told = |reason: Option<&str>| {
+            facts.unknown = vec![Unknown {
+                check,
+                subject: Some("lan0".to_owned()),
+                reason: reason.map(str::to_owned),
+            }];
+            let findings = examine(&facts).into_iter();
+            let of_check = findings.filter(|finding| finding.check == check);
+            of_check
+                .map(|it| (it.severity, it.found))
+                .collect::<Vec<_>>()
+        };
+        let expected = "can't be told: not found".to_owned();
+        assert_eq!(told(Some("not found")), [(Severity::Info, expected)]);
+        assert_eq!(told(None), [], "that privileges are missing is told once");
+        facts.unknown[0] = Unknown {
+            check: "flowtable.offload",
+            subject: None,
+            reason: Some("timed out".to_owned()),
+        };
+        let findings = examine(&facts);
+        assert!(findings.iter().any(|it| it.check == "flowtable.offload"));
+    }
 }

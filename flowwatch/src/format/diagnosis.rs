@@ -190,3 +190,151 @@ fn summary(diagnosis: &Diagnosis) -> String {
         count(diagnosis.findings.len() as u64, "finding"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::format::{FORMATS, Styling, format_of};
+    use crate::text;
+
+    fn finding(severity: Severity, check: &'static str, found: &str) -> Finding {
+        Finding {
+            check,
+            scope: Scope::Host,
+            subject: None,
+            severity,
+            found: found.to_owned(),
+            advice: None,
+        }
+    }
+
+    fn diagnosis() -> Diagnosis {
+        let lan0 = Finding {
+            scope: Scope::Interface,
+            subject: Some("lan0".to_owned()),
+            advice: Some("ethtool -K lan0 hw-tc-offload off".to_owned()),
+            ..finding(
+                Severity::Warning,
+                "interface.hw_tc_offload",
+                "hw-tc-offload is on: what its card forwards by itself, no software sees",
+            )
+        };
+        Diagnosis {
+            at: "2026-11-25T12:00:00Z".parse().unwrap(),
+            listened: Some(Duration::from_secs(5)),
+            findings: vec![
+                finding(Severity::Ok, "kernel.version", "Linux 6.1.0"),
+                finding(Severity::Info, "kernel.tcx", "the kernel has no tcx"),
+                lan0,
+            ],
+        }
+    }
+
+    fn written(diagnosis: &Diagnosis, format: &str, columns: Option<usize>) -> String {
+        let surface = Surface {
+            columns,
+            styling: Styling::Plain,
+        };
+        let mut out = Vec::new();
+        let format = format_of(format).unwrap();
+        (format.write_diagnosis)(diagnosis, surface, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const TABLE: &str = "\
+HOST
+  ok       kernel.version: Linux 6.1.0
+  info     kernel.tcx: the kernel has no tcx
+
+INTERFACE lan0
+  warning  interface.hw_tc_offload: hw-tc-offload is on: what
+           its card forwards by itself, no software sees
+           -> ethtool -K lan0 hw-tc-offload off
+
+0 errors, 1 warning in 3 findings: counting is possible; see what is warned of.
+";
+
+    #[test]
+    fn the_table_has_a_heading_a_subject_and_fits_the_terminal() {
+        assert_eq!(written(&diagnosis(), "table", Some(62)), TABLE);
+        let wide = written(&diagnosis(), "table", None);
+        assert!(
+            wide.contains("forwards by itself, no software sees\n"),
+            "{wide}"
+        );
+        assert!(written(&diagnosis(), "table", Some(1)).contains("kernel.version"));
+    }
+
+    #[test]
+    fn severities_are_coloured_on_a_terminal_that_shows_it() {
+        let surface = Surface {
+            columns: None,
+            styling: Styling::Coloured,
+        };
+        let mut out = Vec::new();
+        table(&diagnosis(), surface, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.contains("\u{1b}[33mwarning\u{1b}[0m  interface"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_document_has_the_circumstances_and_every_field_of_each_finding() {
+        let text = written(&diagnosis(), "json", None);
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let meta = &document["meta"];
+        assert_eq!(meta["at"], "2026-11-25T12:00:00.000Z");
+        assert_eq!(
+            (&meta["worst"], &meta["error"]),
+            (&"warning".into(), &0.into())
+        );
+        assert_eq!(meta["listened_seconds"], 5.0);
+        let finding = &document["findings"][2];
+        assert_eq!(finding["subject"], "lan0");
+        assert_eq!(finding["advice"], "ethtool -K lan0 hw-tc-offload off");
+        assert!(document["findings"][0]["subject"].is_null());
+        let fields = finding.as_object().unwrap();
+        assert_eq!(fields.len(), FINDING_FIELDS.len());
+        let line = written(&diagnosis(), "jsonl", None);
+        let line = line.lines().nth(2).unwrap();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(line).unwrap(),
+            *finding
+        );
+    }
+
+    #[test]
+    fn rows_are_a_finding_each() {
+        let csv = written(&diagnosis(), "csv", None);
+        let header = "severity,check,scope,subject,found,advice\r\n";
+        assert!(csv.starts_with(header), "{csv}");
+        assert!(
+            csv.contains("\r\nok,kernel.version,host,,Linux 6.1.0,\r\n"),
+            "{csv}"
+        );
+        let markdown = written(&diagnosis(), "markdown", None);
+        assert_eq!(markdown.matches("\n| ").count(), 2 + 3, "{markdown}");
+    }
+
+    #[test]
+    fn no_format_lets_control_characters_of_foreign_names_through() {
+        let mut diagnosis = diagnosis();
+        let evil = "fw\u{1b}[2Jx|y\n=1";
+        diagnosis.findings[0].subject = Some(evil.to_owned());
+        diagnosis.findings[0].found = evil.to_owned();
+        diagnosis.findings[0].advice = Some(evil.to_owned());
+        for format in FORMATS {
+            let text = written(&diagnosis, format.name, Some(80));
+            let is_line_end = |c| c == '\n' || format.name == "csv" && c == '\r';
+            let bad = text
+                .chars()
+                .find(|&c| !text::is_printable(c) && !is_line_end(c));
+            assert_eq!(bad, None, "{}:\n{text}", format.name);
+            assert!(text.contains("[2J"), "{}: the rest is shown", format.name);
+        }
+    }
+}
