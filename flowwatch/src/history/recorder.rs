@@ -141,10 +141,7 @@ impl Recorder {
         let is_over = self.interval_is_over
             || self.recorded_at.elapsed() >= self.interval
             || self.journal.is_long();
-        is_over
-            && !self.pending.is_empty()
-            && self.is_dated()
-            && !self.writer.is_busy()
+        is_over && !self.pending.is_empty() && self.is_dated() && !self.writer.is_busy()
     }
 
     /// Returns whether everything pending has a date that can be.
