@@ -64,7 +64,9 @@ fn histories(canvas: &mut Canvas<'_>, area: Rect, (history, smoothed): (&History
     for (y, (word, of, role)) in
         (area.y..).zip([("Up/s", up, Role::Up), ("Down/s", down, Role::Down)])
     {
-        let highest = history.newest(room.into()).map(of).fold(0.0, f64::max);
+        // Of a smoothed rate, what it comes from may be out of sight.
+        let highest = history.newest(room.into()).map(of);
+        let highest = highest.fold(of(smoothed), f64::max);
         let text = format!(
             "{word:<7}{:>8}, highest {:>8}",
             rate(of(smoothed)),
