@@ -120,7 +120,7 @@ impl Counting {
                 drained.push(flow);
             }
         })?;
-        self.read_totals()?;
+        self.read_totals(is_last)?;
         self.epochs += 1;
         self.record(drained, is_last);
         Ok(flows)
@@ -157,14 +157,18 @@ impl Counting {
         });
     }
 
-    fn read_totals(&mut self) -> Result<(), DrainerError> {
+    fn read_totals(&mut self, is_last: bool) -> Result<(), DrainerError> {
         for (device, number) in (0..).zip(self.kernel.numbers.all()) {
             let Some(number) = number else { continue };
             let read = totals::read(&self.kernel.device_counters, device);
             let mut totals = read.map_err(DrainerError::Totals)?;
             let before = self.before.totals.get(usize::from(number));
             totals += before.copied().unwrap_or_default();
-            self.table.set_device_totals(number, totals);
+            if is_last {
+                self.table.set_device_totals(number, totals);
+            } else {
+                self.table.set_totals_under_way(number, totals);
+            }
         }
         Ok(())
     }
@@ -185,6 +189,9 @@ impl Counting {
         let numbers = 0..self.devices.devices().len() as DeviceId;
         let totals = numbers.map(|number| self.table.device(number).totals);
         self.before.totals = totals.collect();
+        for (number, totals) in (0..).zip(&self.before.totals) {
+            self.table.set_device_totals(number, *totals);
+        }
         let old = &self.kernel.numbers;
         let mut free = || old.take_free();
         self.devices.retag(&next.devices, &next.prefixes, &mut free);

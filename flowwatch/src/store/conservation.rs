@@ -1,9 +1,10 @@
 //! The proof that nothing was missed.
 //!
 //! From a device's window to differences that must all be zero: frames seen against frames in
-//! flows and unaccounted ones, and what the kernel added to flows against what was drained.
+//! flows and unaccounted ones, and what the kernel added to flows against what was drained. While it
+//! counts, that lies between what it had added before the drain and after it.
 
-use super::{BothWays, DeviceWindow};
+use super::DeviceWindow;
 use crate::observation::{DirectionTotals, Traffic};
 
 /// What is missing (positive) or too much (negative) in one direction.
@@ -28,10 +29,15 @@ pub struct Conservation {
 
 impl Conservation {
     pub(super) fn of(device: &DeviceWindow) -> Self {
-        let BothWays { up, down } = device.folded;
+        let DeviceWindow {
+            totals,
+            due,
+            folded,
+            ..
+        } = device;
         Self {
-            up: Difference::of(&device.totals.up, up),
-            down: Difference::of(&device.totals.down, down),
+            up: Difference::of(&totals.up, due.up, folded.up),
+            down: Difference::of(&totals.down, due.down, folded.down),
         }
     }
 
@@ -49,22 +55,23 @@ impl Difference {
         *self == Self::default()
     }
 
-    fn of(totals: &DirectionTotals, folded: Traffic) -> Self {
+    fn of(totals: &DirectionTotals, due: Traffic, folded: Traffic) -> Self {
         let unaccounted: u64 = totals.unaccounted.iter().map(|reason| reason.frames).sum();
         let counted = totals.in_flows.frames + unaccounted;
         Self {
             frames: totals.seen.frames.wrapping_sub(counted).cast_signed(),
-            packets: totals
-                .flow_traffic
-                .packets
-                .wrapping_sub(folded.packets)
-                .cast_signed(),
-            octets: totals
-                .flow_traffic
-                .octets
-                .wrapping_sub(folded.octets)
-                .cast_signed(),
+            packets: beyond(totals.flow_traffic.packets, due.packets, folded.packets),
+            octets: beyond(totals.flow_traffic.octets, due.octets, folded.octets),
         }
+    }
+}
+
+/// Returns by how much a count is below the least, or (negative) above the most.
+const fn beyond(most: u64, least: u64, count: u64) -> i64 {
+    if count > most {
+        most.wrapping_sub(count).cast_signed()
+    } else {
+        least.saturating_sub(count).cast_signed()
     }
 }
 
@@ -96,7 +103,27 @@ mod tests {
             packets: 9,
             octets: 700,
         };
+        window.due = window.folded;
         window
+    }
+
+    #[test]
+    fn what_passed_since_the_drain_began_is_not_missing() {
+        let mut window = window();
+        window.totals.up.flow_traffic.packets += 5;
+        window.totals.up.flow_traffic.octets += 500;
+        window.totals.up.seen.frames += 5;
+        window.totals.up.in_flows.frames += 5;
+        assert!(Conservation::of(&window).holds());
+        window.folded.up.packets -= 1;
+        let missing = Conservation::of(&window).up;
+        assert_eq!(missing.packets, 1, "what had passed before is");
+        window.folded.up.packets += 7;
+        let surplus = Conservation::of(&window).up;
+        assert_eq!(
+            surplus.packets, -1,
+            "and nothing is there that did not pass"
+        );
     }
 
     #[test]

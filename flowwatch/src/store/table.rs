@@ -25,6 +25,16 @@ pub struct BothWays {
     pub down: Traffic,
 }
 
+impl BothWays {
+    /// Returns what a device's totals say of flows.
+    const fn in_flows(totals: &DeviceTotals) -> Self {
+        Self {
+            up: totals.up.flow_traffic,
+            down: totals.down.flow_traffic,
+        }
+    }
+}
+
 /// A flow's sums over the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
@@ -56,6 +66,9 @@ pub struct FlowEntry {
 pub struct DeviceWindow {
     /// The kernel's totals as of the last drain.
     pub totals: DeviceTotals,
+    /// What had been counted into flows before the last drain began, at least: all of it is folded. The
+    /// totals' own, where nothing counts any more.
+    pub due: BothWays,
     /// Everything that was folded, whether it found room or not.
     pub folded: BothWays,
     /// Of that, what is in no flow of the window: it found no room, or was forgotten.
@@ -191,9 +204,21 @@ impl FlowTable {
         }
     }
 
-    /// Replaces a device's totals by the kernel's newest, which are cumulative.
+    /// Replaces a device's totals by the last ones, which are cumulative: nothing counts any more, and
+    /// everything is folded.
     pub fn set_device_totals(&mut self, device: DeviceId, totals: DeviceTotals) {
-        self.device_mut(device).totals = totals;
+        let window = self.device_mut(device);
+        window.totals = totals;
+        window.due = BothWays::in_flows(&totals);
+    }
+
+    /// Replaces a device's totals by newer ones, while it is counted: read after a drain, they have what
+    /// passed since the drain began. What the totals before them had was counted before it, and is
+    /// folded.
+    pub fn set_totals_under_way(&mut self, device: DeviceId, totals: DeviceTotals) {
+        let window = self.device_mut(device);
+        window.due = BothWays::in_flows(&window.totals);
+        window.totals = totals;
     }
 
     /// Returns what is known of a device beside its flows.
@@ -421,6 +446,23 @@ mod tests {
         );
         assert_eq!(counts.first_seen.as_millisecond(), 4_001);
         assert_eq!(counts.last_seen.as_millisecond(), 6_000);
+    }
+
+    #[test]
+    fn what_the_totals_before_had_must_be_in_flows_while_it_counts() {
+        let mut table = table(9);
+        let up = |octets| {
+            let mut totals = DeviceTotals::default();
+            totals.up.flow_traffic = Traffic { packets: 0, octets };
+            totals
+        };
+        let due = |table: &FlowTable| table.device(1).due.up.octets;
+        table.set_totals_under_way(1, up(100));
+        assert_eq!(due(&table), 0);
+        table.set_totals_under_way(1, up(130));
+        assert_eq!(due(&table), 100);
+        table.set_device_totals(1, up(140));
+        assert_eq!(due(&table), 140);
     }
 
     #[test]
