@@ -48,6 +48,7 @@ pub mod flowwatch;
 pub mod clock;
 
 pub mod ledger;
+pub mod plain;
 pub mod specimen;
 pub mod stream;
 pub mod volley;

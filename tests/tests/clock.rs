@@ -8,10 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use flowwatch_tests::clock::Clock;
 use flowwatch_tests::flowwatch::{Attach, Document, Flowwatch, Run};
-use flowwatch_tests::generator::Generator;
 use flowwatch_tests::lab::{Lab, Resolver};
-use flowwatch_tests::link;
-use flowwatch_tests::packet::Packet;
+use flowwatch_tests::plain;
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::process::Stream;
 use jiff::{SignedDuration, Timestamp};
@@ -71,13 +69,7 @@ impl Bench {
 
     fn send(&self) -> Result<()> {
         let camera = self.lab.camera();
-        let before = link::statistics(&self.lab.gateway, &camera.port)?.rx_packets;
-        let frame = Packet::ethernet(camera.mac, camera.gateway_mac)
-            .ipv4(camera.ipv4, [9, 9, 9, 9].into())
-            .udp(1, 2)
-            .payload(100);
-        Generator::new(&camera.namespace, "eth0")?.send(&[frame.build()], PACKETS)?;
-        link::await_received(&self.lab.gateway, &camera.port, before + PACKETS)
+        plain::deliver(&self.lab, camera, &camera.port, PACKETS)
     }
 
     /// Sets the clock right, and waits until flowwatch has said so.

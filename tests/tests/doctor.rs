@@ -12,10 +12,9 @@ use aya::programs::{SchedClassifier, TcAttachType, Xdp};
 use flowwatch::diagnosis::CHECKS;
 use flowwatch_tests::dns::{self, Question};
 use flowwatch_tests::flowwatch::{Attach, Ended, PROGRAM, Run};
-use flowwatch_tests::generator::Generator;
-use flowwatch_tests::lab::{Addressing, Device, DeviceSpec, Lab, Resolver};
+use flowwatch_tests::lab::{Lab, Resolver};
 use flowwatch_tests::link::Mac;
-use flowwatch_tests::packet::Packet;
+use flowwatch_tests::plain;
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::process::Stream;
 use maxminddb_writer::Database;
@@ -38,12 +37,11 @@ fn lab(devices: usize, is_bridged: bool) -> Result<Option<Lab>> {
     if !granted(&[Need::Root, Need::Flowwatch])? {
         return Ok(None);
     }
-    let lab = (0..devices).fold(Lab::builder(), |lab, number| {
-        lab.device(DeviceSpec::new(&format!("d{number}"), Addressing::Ipv4))
-    });
-    let lab = if is_bridged { lab.bridge() } else { lab };
-    let lab = lab.resolver(Resolver::Nobody).build()?;
-    lab.gateway.silence()?;
+    let lab = if is_bridged {
+        plain::bridged_lab(devices)?
+    } else {
+        plain::lab(devices)?
+    };
     Ok(Some(lab))
 }
 
@@ -112,16 +110,6 @@ impl Findings {
 
 fn examined(lab: &Lab, options: &[&str]) -> Result<Findings> {
     Findings::of(&doctor(options)?.to_end(&lab.gateway)?)
-}
-
-/// Has a device send to the gateway.
-fn send(device: &Device) -> Result<()> {
-    let frame = Packet::ethernet(device.mac, device.gateway_mac)
-        .ipv4(device.ipv4, [9, 9, 9, 9].into())
-        .udp(1000, 2000)
-        .payload(100);
-    let generator = Generator::new(&device.namespace, "eth0")?;
-    generator.send(&[frame.build()], FRAMES).map(drop)
 }
 
 /// Puts somebody else's program in an interface's XDP slot; it goes with the value.
@@ -260,7 +248,7 @@ fn a_device_that_sends_is_seen_and_one_that_does_not_is_warned_of() -> Result<()
         .device("camera", camera.mac)
         .device("plug", NOBODY);
     let run = run.options(&["--device", "any=2c:aa:8e:00:00:00/40"]);
-    let ended = listened(&lab, &run, || send(camera))?;
+    let ended = listened(&lab, &run, || plain::send(camera, FRAMES))?;
     let findings = Findings::of(&ended)?;
     let seen = format!("lan0 ({FRAMES} frames from it, 0 to it)");
     // Nobody answers in this lab: that is strange, and told.
@@ -281,7 +269,7 @@ fn a_device_that_sends_is_seen_and_one_that_does_not_is_warned_of() -> Result<()
     // Tagged by itself, it is none of the prefix's.
     findings.check("device.seen", "any", "warning", "no frame")?;
     let by_prefix = doctor(&options)?.options(&["--device", "any=2c:aa:8e:*"]);
-    let findings = Findings::of(&listened(&lab, &by_prefix, || send(camera))?)?;
+    let findings = Findings::of(&listened(&lab, &by_prefix, || plain::send(camera, FRAMES))?)?;
     findings.check("device.seen", "any", "warning", &seen)?;
     // Nothing of it stays.
     let findings = examined(&lab, &options)?;
@@ -295,7 +283,7 @@ fn a_device_behind_an_interface_that_is_not_counted_on_is_an_error() -> Result<(
     };
     let camera = lab.camera();
     let run = doctor(&["--interface", "lan1"])?.device("camera", camera.mac);
-    let findings = Findings::of(&listened(&lab, &run, || send(camera))?)?;
+    let findings = Findings::of(&listened(&lab, &run, || plain::send(camera, FRAMES))?)?;
     findings.check(
         "device.seen",
         "camera",
@@ -393,7 +381,7 @@ fn a_history_that_a_run_recorded_is_told_with_its_span() -> Result<()> {
     let run = Run::new()?.interface("lan0").device("camera", camera.mac);
     let run = run.options(&["--history", &history, "--journal", &journal]);
     let counting = run.start(&lab.gateway)?;
-    send(camera)?;
+    plain::send(camera, FRAMES)?;
     counting.stop()?;
     let findings = examined(&lab, &["--history", &history])?;
     findings.check("history.file", "", "ok", "holds 20")?;

@@ -11,9 +11,10 @@ use flowwatch_tests::dns::PORT;
 use flowwatch_tests::dns::answer::{self, QUESTION_NAME};
 use flowwatch_tests::flowwatch::{Attach, Document, Ended, Flowwatch, Run};
 use flowwatch_tests::generator::Generator;
-use flowwatch_tests::lab::{Addressing, Device, DeviceSpec, Lab, OUTSIDE_NAME_SERVER, Resolver};
+use flowwatch_tests::lab::{Lab, OUTSIDE_NAME_SERVER};
 use flowwatch_tests::namespace::Namespace;
 use flowwatch_tests::packet::Packet;
+use flowwatch_tests::plain;
 use flowwatch_tests::privilege::{Need, granted};
 use nix::sys::signal::Signal;
 
@@ -22,16 +23,6 @@ const PACKETS: u64 = 5_000;
 
 fn is_possible() -> Result<bool> {
     granted(&[Need::Root, Need::Flowwatch])
-}
-
-/// A gateway that forwards nothing, so that no packet is answered.
-fn lab(devices: usize) -> Result<Lab> {
-    let lab = (0..devices).fold(Lab::builder(), |lab, number| {
-        lab.device(DeviceSpec::new(&format!("d{number}"), Addressing::Ipv4))
-    });
-    let lab = lab.resolver(Resolver::Nobody).build()?;
-    lab.gateway.silence()?;
-    Ok(lab)
 }
 
 /// Watches every device, and drains at the end only.
@@ -52,17 +43,6 @@ fn run_every(interval: &str, lab: &Lab, attach: Attach) -> Result<Run> {
     Ok(lab.devices.iter().fold(run, |run, device| {
         run.interface(&device.port).device(&device.name, device.mac)
     }))
-}
-
-fn frame(device: &Device) -> Vec<u8> {
-    let packet = Packet::ethernet(device.mac, device.gateway_mac);
-    let packet = packet.ipv4(device.ipv4, [9, 9, 9, 9].into());
-    packet.udp(1, 2).payload(100).build()
-}
-
-fn send(device: &Device, packets: u64) -> Result<()> {
-    let generator = Generator::new(&device.namespace, "eth0")?;
-    generator.send(&[frame(device)], packets).map(drop)
 }
 
 /// The programs attached to an interface, as the kernel tells: XDP and tcx by number, clsact by the
@@ -106,10 +86,7 @@ fn ensure_counted(ended: &Ended, packets: u64) -> Result<()> {
         ended.errors
     );
     let document = Document::parse(&ended.output)?;
-    document.ensure_whole()?;
-    let counted = document.device("d0")?.up.packets;
-    ensure!(counted == packets, "{counted} of {packets}");
-    Ok(())
+    plain::ensure_counted(&document, "d0", packets)
 }
 
 fn end(flowwatch: &Flowwatch, signals: &[Signal]) -> Result<Ended> {
@@ -124,7 +101,7 @@ fn what_was_sent_right_before_a_signal_is_counted() -> Result<()> {
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(1)?;
+    let lab = plain::lab(1)?;
     for attach in BOTH {
         for signals in [
             &[Signal::SIGINT][..],
@@ -135,7 +112,7 @@ fn what_was_sent_right_before_a_signal_is_counted() -> Result<()> {
         ] {
             let flowwatch = run(&lab, attach)?.start(&lab.gateway)?;
             ensure_attached(&lab, true)?;
-            send(lab.camera(), PACKETS)?;
+            plain::send(lab.camera(), PACKETS)?;
             let ended = end(&flowwatch, signals)?;
             ensure_counted(&ended, PACKETS).with_context(|| format!("{attach} {signals:?}"))?;
             ensure_attached(&lab, false)?;
@@ -149,10 +126,10 @@ fn a_duration_ends_it_likewise() -> Result<()> {
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(1)?;
+    let lab = plain::lab(1)?;
     let run = run(&lab, Attach::Xdp)?.options(&["--duration", "1s"]);
     let flowwatch = run.start(&lab.gateway)?;
-    send(lab.camera(), PACKETS)?;
+    plain::send(lab.camera(), PACKETS)?;
     ensure_counted(&flowwatch.wait()?, PACKETS)?;
     ensure_attached(&lab, false)
 }
@@ -162,11 +139,11 @@ fn a_hangup_ends_nothing_that_was_told_to_outlive_its_terminal() -> Result<()> {
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(1)?;
+    let lab = plain::lab(1)?;
     let run = run(&lab, Attach::Tc)?.through(&["nohup"]);
     let flowwatch = run.start(&lab.gateway)?;
     flowwatch.process().signal(Signal::SIGHUP)?;
-    send(lab.camera(), PACKETS)?;
+    plain::send(lab.camera(), PACKETS)?;
     ensure_counted(&flowwatch.interrupt()?, PACKETS)
 }
 
@@ -175,7 +152,7 @@ fn killed_it_leaves_nothing_attached() -> Result<()> {
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(1)?;
+    let lab = plain::lab(1)?;
     for attach in BOTH {
         let flowwatch = run(&lab, attach)?.start(&lab.gateway)?;
         ensure_attached(&lab, true)?;
@@ -191,7 +168,7 @@ fn a_taken_slot_is_named_and_what_was_attached_before_it_is_detached() -> Result
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(2)?;
+    let lab = plain::lab(2)?;
     let second = &lab.devices[1];
     let holder = Run::new()?
         .attach(Attach::Xdp)
@@ -211,7 +188,7 @@ fn a_taken_slot_is_named_and_what_was_attached_before_it_is_detached() -> Result
     ensure!(programs_at(&lab.gateway, "lan1")? == held);
     // tc has room for more than one.
     let beside = run(&lab, Attach::Tc)?.start(&lab.gateway)?;
-    send(lab.camera(), PACKETS)?;
+    plain::send(lab.camera(), PACKETS)?;
     ensure_counted(&beside.interrupt()?, PACKETS)?;
     holder.stop().map(drop)
 }
@@ -221,12 +198,12 @@ fn two_at_once_on_one_interface_count_the_same() -> Result<()> {
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(1)?;
+    let lab = plain::lab(1)?;
     let first = run(&lab, Attach::Xdp)?.start(&lab.gateway)?;
     let second = run(&lab, Attach::Tc)?.start(&lab.gateway)?;
-    send(lab.camera(), PACKETS)?;
+    plain::send(lab.camera(), PACKETS)?;
     ensure_counted(&first.interrupt()?, PACKETS)?;
-    send(lab.camera(), PACKETS)?;
+    plain::send(lab.camera(), PACKETS)?;
     ensure_counted(&second.interrupt()?, 2 * PACKETS)?;
     ensure_attached(&lab, false)
 }
@@ -236,7 +213,7 @@ fn a_flood_of_answers_delays_neither_drains_nor_the_end() -> Result<()> {
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(1)?;
+    let lab = plain::lab(1)?;
     let device = lab.camera();
     device.namespace.silence()?;
     let question = answer::question(&answer::name(&[b"flood", b"example"]));

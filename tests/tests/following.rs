@@ -7,36 +7,24 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use flowwatch_tests::flowwatch::{Attach, Document, Flowwatch, Run};
+use flowwatch_tests::flowwatch::{Attach, Flowwatch, Run};
 use flowwatch_tests::generator::{Generator, Sent};
-use flowwatch_tests::lab::{Addressing, Device, DeviceSpec, Lab, Resolver};
+use flowwatch_tests::lab::{Device, Lab};
 use flowwatch_tests::link::{self, End};
-use flowwatch_tests::packet::Packet;
+use flowwatch_tests::plain;
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::process::Stream;
+use flowwatch_tests::specimen::Way;
 use nix::sys::signal::Signal;
 
 const BOTH: [Attach; 2] = [Attach::Xdp, Attach::Tc];
 const PATIENCE: Duration = Duration::from_secs(30);
 const PACKETS: u64 = 3_000;
-/// Octets of one packet: headers of IPv4 and UDP, and the payload.
-const OCTETS: u64 = 128;
 /// Times that an interface goes and comes back.
 const ROUNDS: usize = 5;
 
 fn is_possible() -> Result<bool> {
     granted(&[Need::Root, Need::Flowwatch])
-}
-
-/// A gateway that forwards nothing, so that no packet is answered.
-fn lab(devices: usize, is_bridged: bool) -> Result<Lab> {
-    let lab = (0..devices).fold(Lab::builder(), |lab, number| {
-        lab.device(DeviceSpec::new(&format!("d{number}"), Addressing::Ipv4))
-    });
-    let lab = if is_bridged { lab.bridge() } else { lab };
-    let lab = lab.resolver(Resolver::Nobody).build()?;
-    lab.gateway.silence()?;
-    Ok(lab)
 }
 
 fn start(lab: &Lab, attach: Attach, interfaces: &[&str]) -> Result<Flowwatch> {
@@ -52,20 +40,6 @@ fn start(lab: &Lab, attach: Attach, interfaces: &[&str]) -> Result<Flowwatch> {
     run.start(&lab.gateway)
 }
 
-fn frame(device: &Device) -> Vec<u8> {
-    let packet = Packet::ethernet(device.mac, device.gateway_mac);
-    let packet = packet.ipv4(device.ipv4, [9, 9, 9, 9].into());
-    packet.udp(1, 2).payload(100).build()
-}
-
-/// Sends, and waits until the port has taken it all in.
-fn send(lab: &Lab, device: &Device, port: &str) -> Result<()> {
-    let before = link::statistics(&lab.gateway, port)?.rx_packets;
-    let generator = Generator::new(&device.namespace, "eth0")?;
-    generator.send(&[frame(device)], PACKETS)?;
-    link::await_received(&lab.gateway, port, before + PACKETS)
-}
-
 /// Has something happen while a device sends; returns what it sent.
 fn while_sending(
     lab: &Lab,
@@ -75,7 +49,7 @@ fn while_sending(
     let generator = Generator::new(&device.namespace, "eth0")?.rate(50_000);
     let stop = AtomicBool::new(false);
     let sent = thread::scope(|scope| -> Result<Sent> {
-        let stream = scope.spawn(|| generator.send_until(&[frame(device)], &stop));
+        let stream = scope.spawn(|| generator.send_until(&[plain::frame(device, Way::Up)], &stop));
         let outcome = meanwhile();
         stop.store(true, Ordering::Relaxed);
         let sent = stream.join().map_err(|_| anyhow!("the generator died"))?;
@@ -119,20 +93,8 @@ fn links_held(flowwatch: &Flowwatch) -> Result<usize> {
         .count())
 }
 
-fn ensure_counted(document: &Document, device: &str, packets: u64) -> Result<()> {
-    document.ensure_whole()?;
-    let up = &document.device(device)?.up;
-    ensure!(
-        (up.packets, up.octets) == (packets, packets * OCTETS),
-        "{device}: {} packets, {} octets; {packets} were sent",
-        up.packets,
-        up.octets
-    );
-    Ok(())
-}
-
 fn check_return(attach: Attach) -> Result<()> {
-    let lab = lab(2, false)?;
+    let lab = plain::lab(2)?;
     let [coming, staying] = &lab.devices[..] else {
         anyhow::bail!("two devices were asked for")
     };
@@ -140,20 +102,20 @@ fn check_return(attach: Attach) -> Result<()> {
     let held = links_held(&flowwatch)?;
     ensure!(held == 4, "two hooks at two interfaces, and {held} links");
     let sent = while_sending(&lab, staying, || {
-        send(&lab, coming, "lan0")?;
+        plain::deliver(&lab, coming, "lan0", PACKETS)?;
         for round in 1..=ROUNDS {
             lab.gateway.ip("link del lan0")?;
             await_told(&flowwatch, "the interface `lan0` is gone", round)?;
             make_anew(&lab, coming, "lan0")?;
             await_told(&flowwatch, "counting again on `lan0`", round)?;
-            send(&lab, coming, "lan0")?;
+            plain::deliver(&lab, coming, "lan0", PACKETS)?;
         }
         Ok(())
     })?;
     ensure!(links_held(&flowwatch)? == held, "links are left over");
     let document = flowwatch.document()?;
-    ensure_counted(&document, "d0", PACKETS * (ROUNDS as u64 + 1))?;
-    ensure_counted(&document, "d1", sent)?;
+    plain::ensure_counted(&document, "d0", PACKETS * (ROUNDS as u64 + 1))?;
+    plain::ensure_counted(&document, "d1", sent)?;
     let names = document.meta.interfaces.iter().map(|it| &it.interface);
     let names: Vec<_> = names.collect();
     ensure!(names == ["lan0", "lan1"], "{names:?}");
@@ -176,30 +138,30 @@ fn an_interface_that_vanishes_and_comes_back_is_counted_on_again() -> Result<()>
 }
 
 fn check_ports(attach: Attach) -> Result<()> {
-    let lab = lab(3, true)?;
+    let lab = plain::bridged_lab(3)?;
     let [first, renamed, late] = &lab.devices[..] else {
         anyhow::bail!("three devices were asked for")
     };
     lab.gateway.ip("link set lan2 nomaster")?;
     let flowwatch = start(&lab, attach, &["br0"])?;
     // Not a port: nobody's matter.
-    send(&lab, late, "lan2")?;
+    plain::deliver(&lab, late, "lan2", PACKETS)?;
     lab.gateway.ip("link set lan2 master br0")?;
     await_told(&flowwatch, "counting on `lan2`", 1)?;
-    send(&lab, late, "lan2")?;
+    plain::deliver(&lab, late, "lan2", PACKETS)?;
     lab.gateway.ip("link set lan2 nomaster")?;
     await_told(&flowwatch, "no longer counting on `lan2`", 1)?;
-    send(&lab, late, "lan2")?;
-    send(&lab, renamed, "lan1")?;
+    plain::deliver(&lab, late, "lan2", PACKETS)?;
+    plain::deliver(&lab, renamed, "lan1", PACKETS)?;
     lab.gateway
         .ip("link set lan1 down\nlink set lan1 name kitchen\nlink set kitchen up")?;
     await_told(&flowwatch, "the interface `lan1` is now `kitchen`", 1)?;
-    send(&lab, renamed, "kitchen")?;
-    send(&lab, first, "lan0")?;
+    plain::deliver(&lab, renamed, "kitchen", PACKETS)?;
+    plain::deliver(&lab, first, "lan0", PACKETS)?;
     let document = flowwatch.document()?;
-    ensure_counted(&document, "d0", PACKETS)?;
-    ensure_counted(&document, "d1", 2 * PACKETS)?;
-    ensure_counted(&document, "d2", PACKETS)?;
+    plain::ensure_counted(&document, "d0", PACKETS)?;
+    plain::ensure_counted(&document, "d1", 2 * PACKETS)?;
+    plain::ensure_counted(&document, "d2", PACKETS)?;
     let interfaces = document.meta.interfaces.iter();
     let interfaces: Vec<_> = interfaces
         .map(|it| (it.interface.as_str(), it.gone_at.is_some()))
@@ -222,20 +184,20 @@ fn with_no_interface_left_flowwatch_waits_and_keeps_what_it_counted() -> Result<
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(1, false)?;
+    let lab = plain::lab(1)?;
     let device = lab.camera();
     let flowwatch = start(&lab, Attach::Tc, &["lan0"])?;
-    send(&lab, device, "lan0")?;
+    plain::deliver(&lab, device, "lan0", PACKETS)?;
     lab.gateway.ip("link del lan0")?;
     await_told(&flowwatch, "no interface is left to count on", 1)?;
     ensure!(links_held(&flowwatch)? == 0, "links are left over");
     make_anew(&lab, device, "lan0")?;
     await_told(&flowwatch, "counting again on `lan0`", 1)?;
-    send(&lab, device, "lan0")?;
+    plain::deliver(&lab, device, "lan0", PACKETS)?;
     lab.gateway.ip("link del lan0")?;
     await_told(&flowwatch, "no interface is left to count on", 2)?;
     let document = flowwatch.document()?;
-    ensure_counted(&document, "d0", 2 * PACKETS)?;
+    plain::ensure_counted(&document, "d0", 2 * PACKETS)?;
     ensure!(document.meta.interfaces[0].gone_at.is_some());
     Ok(())
 }
@@ -246,7 +208,7 @@ fn an_interface_that_refuses_the_programs_is_tried_again() -> Result<()> {
     if !is_possible()? {
         return Ok(());
     }
-    let lab = lab(2, false)?;
+    let lab = plain::lab(2)?;
     let device = lab.camera();
     let flowwatch = start(&lab, Attach::Xdp, &["lan0", "lan1"])?;
     lab.gateway.ip("link del lan0")?;
@@ -264,11 +226,11 @@ fn an_interface_that_refuses_the_programs_is_tried_again() -> Result<()> {
     )?;
     holder.process().signal(Signal::SIGKILL)?;
     await_told(&flowwatch, "counting again on `lan0`", 1)?;
-    send(&lab, device, "lan0")?;
+    plain::deliver(&lab, device, "lan0", PACKETS)?;
     let refusals = flowwatch.process().output(Stream::Stderr);
     let refusals = refusals.matches("has the slot").count();
     ensure!(refusals == 1, "told {refusals} times");
-    ensure_counted(&flowwatch.document()?, "d0", PACKETS)
+    plain::ensure_counted(&flowwatch.document()?, "d0", PACKETS)
 }
 
 /// A PPPoE line's interface goes and comes back with each dial, and its packets carry no MAC
@@ -279,7 +241,7 @@ fn a_line_that_redials_takes_no_count_from_the_lan() -> Result<()> {
     if !granted(&[Need::Root, Need::Flowwatch, Need::File("/dev/net/tun")])? {
         return Ok(());
     }
-    let lab = lab(2, false)?;
+    let lab = plain::lab(2)?;
     let [coming, staying] = &lab.devices[..] else {
         anyhow::bail!("two devices were asked for")
     };
@@ -290,7 +252,7 @@ fn a_line_that_redials_takes_no_count_from_the_lan() -> Result<()> {
             lab.gateway.ip(dial)?;
         }
         lab.gateway.ip("link set lan0 down\nlink set lan0 up")?;
-        send(&lab, coming, "lan0")?;
+        plain::deliver(&lab, coming, "lan0", PACKETS)?;
         lab.gateway.ip("link del lan0")?;
         await_told(&flowwatch, "the interface `lan0` is gone", 1)?;
         lab.gateway.ip("tuntap add dev lan0 mode tun")?;
@@ -298,9 +260,9 @@ fn a_line_that_redials_takes_no_count_from_the_lan() -> Result<()> {
         lab.gateway.ip("link del lan0")?;
         make_anew(&lab, coming, "lan0")?;
         await_told(&flowwatch, "counting again on `lan0`", 1)?;
-        send(&lab, coming, "lan0")
+        plain::deliver(&lab, coming, "lan0", PACKETS)
     })?;
     let document = flowwatch.document()?;
-    ensure_counted(&document, "d0", 2 * PACKETS)?;
-    ensure_counted(&document, "d1", sent)
+    plain::ensure_counted(&document, "d0", 2 * PACKETS)?;
+    plain::ensure_counted(&document, "d1", sent)
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use flowwatch_tests::flowwatch::{Attach, Document, Ended, Run};
-use flowwatch_tests::generator::Generator;
-use flowwatch_tests::lab::{Lab, Resolver};
-use flowwatch_tests::packet::Packet;
+use flowwatch_tests::lab::Lab;
+use flowwatch_tests::plain;
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::process::Stream;
 
@@ -20,9 +19,7 @@ fn lab() -> Result<Option<Lab>> {
     if !granted(&[Need::Root, Need::Flowwatch, Need::Program("tc")])? {
         return Ok(None);
     }
-    let lab = Lab::builder().resolver(Resolver::Nobody).build()?;
-    lab.gateway.silence()?;
-    Ok(Some(lab))
+    plain::lab(1).map(Some)
 }
 
 fn run(lab: &Lab, attach: Attach) -> Result<Run> {
@@ -30,16 +27,6 @@ fn run(lab: &Lab, attach: Attach) -> Result<Run> {
     let run = Run::new()?.attach(attach).interface(&camera.port);
     let options = ["--format", "json", "--no-builtin-geo"];
     Ok(run.device(&camera.name, camera.mac).options(&options))
-}
-
-fn send(lab: &Lab) -> Result<()> {
-    let camera = lab.camera();
-    let frame = Packet::ethernet(camera.mac, camera.gateway_mac)
-        .ipv4(camera.ipv4, [9, 9, 9, 9].into())
-        .udp(1, 2)
-        .payload(100);
-    let generator = Generator::new(&camera.namespace, "eth0")?;
-    generator.send(&[frame.build()], PACKETS).map(drop)
 }
 
 /// Takes the filters off, with what they hang on, as an administrator's script might.
@@ -66,7 +53,7 @@ fn a_program_that_does_not_run_is_told_of_while_counting() -> Result<()> {
     let run = run(&lab, Attach::Tc)?.options(&["--tc-hook", "clsact"]);
     let flowwatch = run.start(&lab.gateway)?;
     take_off(&lab)?;
-    send(&lab)?;
+    plain::send(lab.camera(), PACKETS)?;
     let process = flowwatch.process();
     process.wait_for_line(Stream::Stderr, PATIENCE, |line| line.contains(COMPLAINT))?;
     let ended = flowwatch.interrupt()?;
@@ -84,7 +71,7 @@ fn a_program_that_never_ran_is_told_of_at_an_early_end() -> Result<()> {
     let run = run(&lab, Attach::Tc)?.options(&["--tc-hook", "clsact"]);
     let flowwatch = run.start(&lab.gateway)?;
     take_off(&lab)?;
-    send(&lab)?;
+    plain::send(lab.camera(), PACKETS)?;
     let ended = flowwatch.interrupt()?;
     let told = complaints(&ended);
     ensure!(told.len() == 1 && told[0].contains(COMPLAINT), "{ended:?}");
@@ -96,7 +83,7 @@ fn programs_that_run_are_not_complained_of() -> Result<()> {
     let Some(lab) = lab()? else { return Ok(()) };
     for attach in [Attach::Xdp, Attach::Tc] {
         let flowwatch = run(&lab, attach)?.start(&lab.gateway)?;
-        send(&lab)?;
+        plain::send(lab.camera(), PACKETS)?;
         let ended = flowwatch.interrupt()?;
         ensure!(complaints(&ended).is_empty(), "{ended:?}");
         let document = Document::parse(&ended.output)?;

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use flowwatch_tests::flowwatch::{Attach, Document, Run};
-use flowwatch_tests::generator::Generator;
-use flowwatch_tests::lab::{Lab, Resolver};
-use flowwatch_tests::packet::Packet;
+use flowwatch_tests::lab::Lab;
+use flowwatch_tests::plain;
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::pseudo_terminal::open;
 use nix::sys::signal::{Signal, kill};
@@ -93,20 +92,7 @@ fn lab() -> Result<Option<Lab>> {
     if !granted(&[Need::Root, Need::Flowwatch, Need::Program("setsid")])? {
         return Ok(None);
     }
-    let lab = Lab::builder().resolver(Resolver::Nobody).build()?;
-    lab.gateway.silence()?;
-    Ok(Some(lab))
-}
-
-fn send(lab: &Lab) -> Result<()> {
-    let device = lab.camera();
-    let packet = Packet::ethernet(device.mac, device.gateway_mac);
-    let packet = packet
-        .ipv4(device.ipv4, [9, 9, 9, 9].into())
-        .udp(1, 2)
-        .payload(100);
-    let generator = Generator::new(&device.namespace, "eth0")?;
-    generator.send(&[packet.build()], PACKETS).map(drop)
+    plain::lab(1).map(Some)
 }
 
 /// The status lines: what stands between two erasures, and begins with the time.
@@ -155,7 +141,7 @@ fn a_terminal_that_goes_away_ends_it_with_everything_written() -> Result<()> {
     let mut flowwatch = OnTerminal::start(&lab, 80, &options)?;
     let mut text = String::new();
     flowwatch.read_until(&mut text, "counting on")?;
-    send(&lab)?;
+    plain::send(lab.camera(), PACKETS)?;
     // The reader lets go when it has nobody to tell; then nobody has the terminal's other end.
     flowwatch.master = None;
     drop(std::mem::replace(&mut flowwatch.told, channel().1));

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use flowwatch_tests::flowwatch::{Attach, Document};
+use flowwatch_tests::plain::{ensure_counted, lab};
 use maxminddb_writer::Database;
 use maxminddb_writer::metadata::IpVersion;
 use maxminddb_writer::paths::IpAddrWithMask;
 use serde_json::json;
 
-use super::{Bench, OLD_STAYS, PACKETS, ensure_counted, is_possible, lab, reload, send, told};
+use super::{Bench, OLD_STAYS, PACKETS, is_possible, reload, send, told};
 
 /// Writes a database of one country for all IPv4 addresses, under another name first, as updaters do.
 fn write_country(path: &Path, code: &str) -> Result<()> {

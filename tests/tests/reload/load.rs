@@ -9,10 +9,11 @@ use flowwatch_tests::flowwatch::{Attach, Document, Flowwatch};
 use flowwatch_tests::generator::{Generator, Sent};
 use flowwatch_tests::lab::{Device, Lab};
 use flowwatch_tests::link::{self, Mac};
+use flowwatch_tests::plain::{OCTETS, ensure_counted, frame, lab};
 use flowwatch_tests::specimen::Way;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{BOTH, Bench, OCTETS, PACKETS, ensure_counted, frame, is_possible, lab, reload, send};
+use super::{BOTH, Bench, PACKETS, is_possible, reload, send};
 
 /// Times that the configuration changes to and fro.
 const ROUNDS: usize = 6;

@@ -11,42 +11,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use flowwatch_tests::flowwatch::{Attach, Document, Flowwatch, Run};
-use flowwatch_tests::generator::Generator;
-use flowwatch_tests::lab::{Addressing, Device, DeviceSpec, Lab, Resolver};
-use flowwatch_tests::link;
+use anyhow::Result;
+use flowwatch_tests::flowwatch::{Attach, Flowwatch, Run};
+use flowwatch_tests::lab::{Device, Lab};
+use flowwatch_tests::plain;
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::process::Stream;
-use flowwatch_tests::specimen::{Ends, Way};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 const BOTH: [Attach; 2] = [Attach::Xdp, Attach::Tc];
 const PATIENCE: Duration = Duration::from_mins(1);
 const PACKETS: u64 = 2_000;
-/// Octets of one packet: headers of IPv4 and UDP, and the payload.
-const OCTETS: u64 = 128;
-/// Whom all devices talk to.
-const REMOTE: [u8; 4] = [9, 9, 9, 9];
 /// What a reload that is refused ends with.
 const OLD_STAYS: &str = "the old one stays in use";
 
 fn is_possible() -> Result<bool> {
     granted(&[Need::Root, Need::Flowwatch])
-}
-
-/// A gateway that forwards nothing and devices that say nothing by themselves.
-fn lab(devices: usize) -> Result<Lab> {
-    let lab = (0..devices).fold(Lab::builder(), |lab, number| {
-        lab.device(DeviceSpec::new(&format!("d{number}"), Addressing::Ipv4))
-    });
-    let lab = lab.resolver(Resolver::Nobody).build()?;
-    lab.gateway.silence()?;
-    for device in &lab.devices {
-        device.namespace.silence()?;
-    }
-    Ok(lab)
 }
 
 /// A configuration file, and the flowwatch that reads it.
@@ -100,16 +81,9 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn frame(device: &Device, way: Way) -> Vec<u8> {
-    let ends = Ends::of(device, REMOTE.into(), way);
-    ends.udp(ends.ip(ends.link()), 2).payload(100).build()
-}
-
-/// Sends, and waits until the port has taken it all in.
+/// Has a device send, to its port.
 fn send(lab: &Lab, device: &Device) -> Result<()> {
-    let before = link::statistics(&lab.gateway, &device.port)?.rx_packets;
-    Generator::new(&device.namespace, "eth0")?.send(&[frame(device, Way::Up)], PACKETS)?;
-    link::await_received(&lab.gateway, &device.port, before + PACKETS)
+    plain::deliver(lab, device, &device.port, PACKETS)
 }
 
 /// Waits until flowwatch has said this for the nth time.
@@ -123,17 +97,4 @@ fn told(flowwatch: &Flowwatch, what: &str, nth: usize) -> Result<String> {
 fn reload(flowwatch: &Flowwatch, what: &str, nth: usize) -> Result<String> {
     flowwatch.process().signal(Signal::SIGHUP)?;
     told(flowwatch, what, nth)
-}
-
-/// Fails unless this is what the device sent, all of it in flows.
-fn ensure_counted(document: &Document, device: &str, packets: u64) -> Result<()> {
-    document.ensure_whole()?;
-    let up = &document.device(device)?.up;
-    ensure!(
-        (up.packets, up.octets) == (packets, packets * OCTETS),
-        "{device}: {} packets, {} octets; {packets} were sent",
-        up.packets,
-        up.octets
-    );
-    Ok(())
 }

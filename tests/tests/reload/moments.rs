@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use flowwatch_tests::flowwatch::{Attach, Document, Ended};
+use flowwatch_tests::plain::{ensure_counted, lab};
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::process::{Process, Stream};
 use nix::sys::signal::Signal;
 
-use super::{BOTH, Bench, PACKETS, PATIENCE, ensure_counted, is_possible, lab, reload, send, told};
+use super::{BOTH, Bench, PACKETS, PATIENCE, is_possible, reload, send, told};
 
 /// Files that are written one after the other, each with a SIGHUP.
 const FILES: usize = 20;

@@ -4,8 +4,9 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 use flowwatch_tests::flowwatch::Attach;
+use flowwatch_tests::plain::{ensure_counted, lab};
 
-use super::{Bench, OLD_STAYS, PACKETS, ensure_counted, is_possible, lab, reload, send, told};
+use super::{Bench, OLD_STAYS, PACKETS, is_possible, reload, send, told};
 
 #[test]
 fn names_interfaces_and_prefixes_are_taken_up() -> Result<()> {

@@ -4,10 +4,9 @@
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use flowwatch_tests::flowwatch::{Attach, Run};
-use flowwatch_tests::generator::Generator;
-use flowwatch_tests::lab::{Lab, Resolver};
+use flowwatch_tests::lab::Lab;
 use flowwatch_tests::namespace::Namespace;
-use flowwatch_tests::packet::Packet;
+use flowwatch_tests::plain;
 use nix::sys::signal::Signal;
 
 use super::shown::{Shown, is_granted_live, on_terminal};
@@ -18,13 +17,6 @@ const SENT: u64 = 1_024;
 const SENT_OCTETS: &str = "131,072 octets";
 const WHOLE: &str = "every frame is accounted for: 1,024 = 1,024 in flows";
 
-fn lab() -> Result<Lab> {
-    let lab = Lab::builder().resolver(Resolver::Nobody).build()?;
-    lab.gateway.silence()?;
-    lab.camera().namespace.silence()?;
-    Ok(lab)
-}
-
 fn start(lab: &Lab, attach: Attach) -> Result<Shown> {
     let device = lab.camera();
     let run = Run::new()?.command_word("top").interface(&device.port);
@@ -32,15 +24,6 @@ fn start(lab: &Lab, attach: Attach) -> Result<Shown> {
     let run = run.options(&["--interval", "50ms", "--no-builtin-geo"]);
     let run = run.options(&["--socket", "/nonexistent/live.sock"]);
     Shown::start(on_terminal(run, &[]).command(&lab.gateway))
-}
-
-fn send(lab: &Lab) -> Result<()> {
-    let device = lab.camera();
-    let packet = Packet::ethernet(device.mac, device.gateway_mac);
-    let packet = packet.ipv4(device.ipv4, [9, 9, 9, 9].into());
-    let frame = packet.udp(1, 2).payload(100).build();
-    let generator = Generator::new(&device.namespace, "eth0")?;
-    generator.send(&[frame], SENT).map(drop)
 }
 
 /// How many programs an interface has: XDP's, and those of both directions of tcx.
@@ -78,11 +61,11 @@ fn what_was_sent_is_shown_and_nothing_is_left_attached() -> Result<()> {
         return Ok(());
     }
     for attach in BOTH {
-        let lab = lab()?;
+        let lab = plain::lab(1)?;
         let mut top = start(&lab, attach)?;
         top.wait_for_text("counting here")?;
         ensure_attached(&lab, 2)?;
-        send(&lab)?;
+        plain::send(lab.camera(), SENT)?;
         top.wait_for_text(WHOLE)?;
         top.press("\r")?;
         top.wait_for_text(SENT_OCTETS)?;
@@ -97,7 +80,7 @@ fn signals_and_keys_end_it_in_order() -> Result<()> {
     if !is_granted_live()? {
         return Ok(());
     }
-    let lab = lab()?;
+    let lab = plain::lab(1)?;
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let mut top = start(&lab, Attach::Xdp)?;
         top.wait_for_text("counting here")?;
@@ -115,7 +98,7 @@ fn a_terminal_that_is_closed_ends_it_with_nothing_left_attached() -> Result<()> 
     if !is_granted_live()? {
         return Ok(());
     }
-    let lab = lab()?;
+    let lab = plain::lab(1)?;
     let mut top = start(&lab, Attach::Tc)?;
     top.wait_for_text("counting here")?;
     ensure_attached(&lab, 2)?;
@@ -128,7 +111,7 @@ fn an_interface_that_goes_is_told_on_the_screen() -> Result<()> {
     if !is_granted_live()? {
         return Ok(());
     }
-    let lab = lab()?;
+    let lab = plain::lab(1)?;
     let mut top = start(&lab, Attach::Tc)?;
     top.wait_for_text("counting here")?;
     lab.gateway.run("ip", &["link", "delete", "lan0"])?;
@@ -148,7 +131,7 @@ fn without_an_interface_it_is_told_what_is_missing() -> Result<()> {
     if !is_granted_live()? {
         return Ok(());
     }
-    let lab = lab()?;
+    let lab = plain::lab(1)?;
     let run = Run::new()?.command_word("top");
     let run = run.device("camera", lab.camera().mac);
     let run = run.options(&["--socket", "/nonexistent/live.sock"]);
