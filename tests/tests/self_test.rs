@@ -87,7 +87,7 @@ fn programs_that_run_are_not_complained_of() -> Result<()> {
         let ended = flowwatch.interrupt()?;
         ensure!(complaints(&ended).is_empty(), "{ended:?}");
         let document = Document::parse(&ended.output)?;
-        let counted = document.device("camera")?.up.packets;
+        let counted = document.device("d0")?.up.packets;
         ensure!(counted == PACKETS, "{counted} of {PACKETS}");
     }
     Ok(())
