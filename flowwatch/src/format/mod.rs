@@ -90,7 +90,7 @@ pub struct FormatEntry {
 pub static FORMATS: &[FormatEntry] = &[
     FormatEntry {
         name: "table",
-        description: "for people: one table a device, and under it what was missed",
+        description: "for people: tables, and under them what was missed",
         tells_findings: true,
         open: |surface| Box::new(table::Table { surface }),
         write_devices: lan::table,
@@ -100,7 +100,7 @@ pub static FORMATS: &[FormatEntry] = &[
     },
     FormatEntry {
         name: "json",
-        description: "one document with meta, devices, flows, unaccounted frames and resolving",
+        description: "one document with everything, and the circumstances under `meta`",
         tells_findings: true,
         open: |_| Box::new(json::Json),
         write_devices: lan::json,
@@ -110,7 +110,7 @@ pub static FORMATS: &[FormatEntry] = &[
     },
     FormatEntry {
         name: "jsonl",
-        description: "one JSON object a flow, each on its own line",
+        description: "one JSON object a row, each on its own line",
         tells_findings: false,
         open: |_| Box::new(jsonl::JsonLines),
         write_devices: lan::json_lines,
@@ -120,7 +120,7 @@ pub static FORMATS: &[FormatEntry] = &[
     },
     FormatEntry {
         name: "csv",
-        description: "one flow a line, for spreadsheets and databases (RFC 4180)",
+        description: "one row a line, for spreadsheets and databases (RFC 4180)",
         tells_findings: false,
         open: |_| Box::new(csv::Csv),
         write_devices: lan::csv,
