@@ -11,12 +11,9 @@ mod writeup;
 
 use std::io;
 
-use foldhash::HashMap;
-
 use crate::{
     grouping::Grouping,
     history::{Bucket, Span},
-    model::FlowRecord,
     store::{DeviceSummary, Snapshot},
 };
 
@@ -60,15 +57,6 @@ impl Report<'_> {
     /// Returns the octets of all devices, both directions.
     fn octets(&self) -> u64 {
         self.snapshot.devices.iter().map(octets_of).sum()
-    }
-
-    /// Returns each device's flows, by its name, in the snapshot's order.
-    fn flows(&self) -> HashMap<&str, Vec<&FlowRecord>> {
-        let mut flows: HashMap<&str, Vec<&FlowRecord>> = HashMap::default();
-        for record in &self.snapshot.flows {
-            flows.entry(&record.device.name).or_default().push(record);
-        }
-        flows
     }
 
     /// Returns the devices, the one with the most octets first.

@@ -24,7 +24,7 @@ const INVISIBLE: &[(char, char)] = &[
 /// `\xNN` (ASCII) or `\u{…}`; line ends are among them, so the result is one line.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_printable) {
+    if is_plain(text) || text.chars().all(is_printable) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);
@@ -36,6 +36,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(escaped)
+}
+
+/// Returns whether the text is nothing but printable ASCII, as most are: told several octets at once.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    let octets = text.as_bytes().iter();
+    octets.fold(true, |is_plain, octet| {
+        is_plain & matches!(octet, 0x20..=0x7e)
+    })
 }
 
 fn escape_of(character: char) -> String {

@@ -76,6 +76,9 @@ impl Formatter for TerminalSafe {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        if text::is_plain(fragment) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(|character| !text::is_printable(character)) {
             let (printable, from_bad) = rest.split_at(at);

@@ -30,8 +30,10 @@ impl Format for Markdown {
         {
             writeln!(out, "- {}", escaped(&line))?;
         }
+        let flows = snapshot.flows_by_device();
         for device in &snapshot.devices {
-            write_device(snapshot, device, out)?;
+            let flows = flows.get(&*device.device).map_or(&[][..], Vec::as_slice);
+            write_device(snapshot, (device, flows), out)?;
         }
         let losses = statement::losses(&snapshot.meta);
         if !losses.is_empty() {
@@ -58,7 +60,7 @@ impl Format for Markdown {
 
 fn write_device(
     snapshot: &Snapshot,
-    device: &DeviceSummary,
+    (device, flows): (&DeviceSummary, &[&FlowRecord]),
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let heading = statement::heading(device, |name, mac| format!("{name} ({mac})"));
@@ -68,10 +70,6 @@ fn write_device(
     }
     write_line(out, |field| escaped(field.name))?;
     write_line(out, |field| rule(field).to_owned())?;
-    let flows = snapshot
-        .flows
-        .iter()
-        .filter(|record| *record.device.name == *device.device);
     for record in flows {
         write_line(out, |field| cell(field, record))?;
     }

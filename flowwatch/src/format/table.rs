@@ -58,9 +58,11 @@ impl Format for Table {
         {
             self.paragraph(out, (INDENT, Style::Warning), &line)?;
         }
+        let flows = snapshot.flows_by_device();
         for device in &snapshot.devices {
             writeln!(out)?;
-            self.device(snapshot, device, out)?;
+            let flows = flows.get(&*device.device).map_or(&[][..], Vec::as_slice);
+            self.device(snapshot, (device, flows), out)?;
         }
         let losses = statement::losses(meta);
         if !(losses.is_empty() && meta.databases.is_empty()) {
@@ -81,7 +83,7 @@ impl Table {
     fn device(
         &self,
         snapshot: &Snapshot,
-        device: &DeviceSummary,
+        (device, flows): (&DeviceSummary, &[&FlowRecord]),
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let heading = statement::heading(device, |name, mac| format!("{name}  {mac}"));
@@ -93,11 +95,6 @@ impl Table {
                 statement::nothing_seen(&snapshot.meta),
             );
         }
-        let flows: Vec<_> = snapshot
-            .flows
-            .iter()
-            .filter(|record| *record.device.name == *device.device)
-            .collect();
         let (shown, rest) = flows.split_at(flows.len().min(MAX_FLOWS_SHOWN));
         if shown.is_empty() {
             writeln!(out, "{INDENT}no flows")?;

@@ -144,7 +144,7 @@ fn body(report: &Report<'_>, page: &mut Markup) {
             _ => groups::write(&groups(by), by, page),
         });
     }
-    let flows = report.flows();
+    let flows = report.snapshot.flows_by_device();
     let (told, untold) = devices.split_at(devices.len().min(MAX_DEVICES_TOLD));
     for (number, device) in told.iter().enumerate() {
         let flows = flows.get(&*device.device).map_or(&[][..], Vec::as_slice);

@@ -38,7 +38,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> io::Result<()> 
     write_overview(report, out)?;
     let devices = report.devices();
     let (told, untold) = devices.split_at(devices.len().min(MAX_DEVICES_TOLD));
-    let flows = report.flows();
+    let flows = report.snapshot.flows_by_device();
     for device in told {
         let flows = flows.get(&*device.device).map_or(&[][..], Vec::as_slice);
         write_device(report, device, flows, out)?;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -28,6 +29,18 @@ pub struct Snapshot {
     /// How the devices resolve names, in the user's order; those of which nothing was seen are left
     /// out.
     pub resolving: Vec<DeviceResolving>,
+}
+
+impl Snapshot {
+    /// Returns each device's flows, by its name, in their order here.
+    #[must_use]
+    pub fn flows_by_device(&self) -> HashMap<&str, Vec<&FlowRecord>> {
+        let mut flows: HashMap<&str, Vec<&FlowRecord>> = HashMap::default();
+        for record in &self.flows {
+            flows.entry(&record.device.name).or_default().push(record);
+        }
+        flows
+    }
 }
 
 /// The circumstances of the counting.
