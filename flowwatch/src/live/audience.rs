@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::wire::frames_of;
 use super::{Feed, Followed, Teller, Update};
@@ -104,6 +105,58 @@ impl Audience {
 
     /// Tells every view that is due what changed; called after each drain.
     pub fn tell(&mut self, followed: Followed<'_>, meta: impl FnOnce() -> Meta) {
+        let Some((views, feed, sources)) = self.take_up(followed) else {
+            return;
+        };
+        let (meta, now) = (meta(), Instant::now());
+        for view in views {
+            if view.is_due(now) {
+                view.told_at = Some(now);
+                tell(view, feed, sources, &meta);
+            }
+        }
+    }
+
+    /// Tells all that is left to the views within the process, however long each takes, up to a bound
+    /// for all together; called after the last drain, and then nobody is told any more.
+    pub async fn conclude(
+        mut self,
+        followed: Followed<'_>,
+        meta: impl FnOnce() -> Meta,
+        patience: Duration,
+    ) {
+        let Some((views, feed, sources)) = self.take_up(followed) else {
+            return;
+        };
+        let meta = meta();
+        let has_room = |view: View| async move {
+            let Sink::Updates(sender) = &view.sink else {
+                return None;
+            };
+            let permit = sender.clone().reserve_owned().await.ok()?;
+            Some((view, permit))
+        };
+        let mut waiting: FuturesUnordered<_> = views.drain(..).map(has_room).collect();
+        let telling = async {
+            while let Some(ready) = waiting.next().await {
+                let Some((mut view, permit)) = ready else {
+                    continue;
+                };
+                permit.send(feed.update(&mut view.teller, sources, meta.clone()));
+                if view.teller.is_behind(sources.flows.len()) {
+                    waiting.push(has_room(view));
+                }
+            }
+        };
+        // Who takes nothing until then has the end left out.
+        let _ = timeout(patience, telling).await;
+    }
+
+    /// Takes up what changed for all views; nothing where nobody watches.
+    fn take_up<'f>(
+        &mut self,
+        followed: Followed<'f>,
+    ) -> Option<(&mut Vec<View>, &mut Feed, Sources<'f>)> {
         self.views.retain(|view| !view.is_gone());
         let Followed {
             devices,
@@ -115,7 +168,7 @@ impl Audience {
             if self.feed.take().is_some() {
                 Feed::unfollow(flows, names);
             }
-            return;
+            return None;
         }
         let feed = self.feed.get_or_insert_with(|| Feed::new(databases));
         let news = feed.take_up(Followed {
@@ -130,14 +183,10 @@ impl Audience {
             names,
             databases,
         };
-        let (meta, now) = (meta(), Instant::now());
         for view in &mut self.views {
             view.teller.hear(&news);
-            if view.is_due(now) {
-                view.told_at = Some(now);
-                tell(view, feed, sources, &meta);
-            }
         }
+        Some((&mut self.views, feed, sources))
     }
 }
 
