@@ -11,6 +11,7 @@
 mod devices;
 mod diff;
 mod doctor;
+mod export;
 mod history;
 mod replay;
 mod report;
@@ -39,6 +40,7 @@ use crate::{
 pub use self::devices::DevicesArgs;
 pub use self::diff::DiffArgs;
 pub use self::doctor::DoctorArgs;
+pub use self::export::ExportArgs;
 pub use self::history::HistoryArgs;
 pub use self::replay::ReplayArgs;
 pub use self::report::ReportArgs;
@@ -90,6 +92,7 @@ A configuration file, with every setting that it may hold (the command line wins
   minutes = \"2d\"
   hours = \"14d\"
   days = \"3y\"
+  [export]
   [[device]]
   name = \"camera\"
   mac = \"2c:aa:8e:01:02:03\"
@@ -120,8 +123,8 @@ pub enum Command {
     ///
     /// Counts until a signal (Ctrl-C) or the end of --duration, then prints the table. Needs root
     /// or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
-    #[command(override_usage = RUN_USAGE, after_help = RUN_EXAMPLES)]
-    #[command(after_long_help = format!("{RUN_EXAMPLES}\n\n{}", described_fields()))]
+    #[command(override_usage = RUN_USAGE, after_help = run_examples())]
+    #[command(after_long_help = format!("{}\n\n{}", run_examples(), described_fields()))]
     Run(RunArgs),
 
     /// Print who talked to whom in a capture file; needs no privileges
@@ -209,6 +212,9 @@ pub struct RunArgs {
     #[command(flatten)]
     history: HistoryArgs,
 
+    #[command(flatten)]
+    export: ExportArgs,
+
     /// What sees the frames that devices send [default: auto] [example: --attach tc]
     #[arg(long, value_name = "HOOK", value_parser = word_values(ATTACH_MODES))]
     attach: Option<AttachMode>,
@@ -253,6 +259,7 @@ impl RunArgs {
             tc_hook: args.tc_hook,
             flow_table_size: args.flow_table_size,
             history: args.history.settings(),
+            export: args.export.settings(),
             socket: SocketOptions {
                 path: args.socket,
                 group: args.socket_group,
@@ -276,6 +283,11 @@ const fn log_level(verbose: u8) -> log::LevelFilter {
         2 => log::LevelFilter::Debug,
         _ => log::LevelFilter::Trace,
     }
+}
+
+/// Returns the examples, with every key of exports, which their one list has.
+fn run_examples() -> String {
+    RUN_EXAMPLES.replace("  [export]\n", &export::configuration())
 }
 
 /// Returns the list of a row's fields, from the one that every format goes by.
@@ -365,6 +377,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::export::SINKS;
     use crate::plan::RunPlan;
 
     fn run(arguments: &str) -> Result<RunArgs, CliError> {
@@ -477,7 +490,8 @@ mod tests {
 
     #[test]
     fn the_configuration_file_of_the_help_holds_every_setting() {
-        let (_, example) = RUN_EXAMPLES
+        let help = run_examples();
+        let (_, example) = help
             .split_once("(the command line wins over it):\n")
             .unwrap();
         let (example, _) = example.split_once("\n\n").unwrap();
@@ -485,6 +499,14 @@ mod tests {
         assert_eq!(settings.interfaces.len() * settings.devices.len(), 1);
         assert_eq!(settings.geo.len(), 1);
         let text = format!("{settings:?}");
+        let mut exported: Vec<_> = settings
+            .export
+            .sinks
+            .iter()
+            .map(|it| it.sink.name)
+            .collect();
+        exported.sort_unstable_by_key(|name| SINKS.iter().position(|it| it.name == *name));
+        assert!(exported.into_iter().eq(SINKS.iter().map(|sink| sink.name)));
         let missing: Vec<_> = text.match_indices(": None").collect();
         // tc_hook is for developers, and no setting of the file.
         assert_eq!(missing.len(), 1, "{text}");

@@ -3,6 +3,7 @@
 //! From TOML to [`Settings`]; keys have the command line's names. Every error says the file, the
 //! line and what could have been meant. Paths in the file are relative to its folder.
 
+mod export;
 mod history;
 
 use std::{
@@ -42,6 +43,7 @@ const KEYS: &[&str] = &[
     "attach",
     "flow_table_size",
     "history",
+    "export",
     "socket",
     "socket_group",
 ];
@@ -164,8 +166,13 @@ fn unknown_key(table: &DeTable<'_>) -> Option<(String, Range<usize>, &'static [&
         .get("history")
         .and_then(|value| value.get_ref().as_table())
         .map(|history| (history, history::KEYS));
+    let export = table
+        .get("export")
+        .and_then(|value| value.get_ref().as_table())
+        .map(|export| (export, export::KEYS.as_slice()));
     let tables = std::iter::once((table, KEYS))
         .chain(history)
+        .chain(export)
         .chain(devices.map(|device| (device, DEVICE_KEYS)));
     let mut unknown: Vec<_> = tables
         .flat_map(|(table, known)| table.keys().map(move |key| (key, known)))
@@ -218,6 +225,8 @@ struct File {
     flow_table_size: Option<u32>,
     #[serde(default)]
     history: history::HistoryTable,
+    #[serde(default)]
+    export: export::ExportTable,
     socket: Option<PathBuf>,
     socket_group: Option<String>,
 }
@@ -240,6 +249,7 @@ impl File {
             tc_hook: None,
             flow_table_size: self.flow_table_size,
             history: self.history.into_settings(folder),
+            export: self.export.into_settings(folder),
             socket: SocketOptions {
                 path: self.socket.map(|path| folder.join(path)),
                 group: self.socket_group,
@@ -398,7 +408,7 @@ mod tests {
             "zzz = 1\n[[device]]\nq = 1",
             "`/etc/fw.toml`, line 1: unknown key `zzz`; known are interfaces, device, interval, \
              duration, geo, builtin_geo, format, output, attach, flow_table_size, history, \
-             socket, socket_group",
+             export, socket, socket_group",
         );
     }
 

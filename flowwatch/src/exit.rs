@@ -8,6 +8,7 @@ use std::{error::Error, io, process::ExitCode};
 use crate::{
     cli::CliError,
     config::ConfigError,
+    export::ExportError,
     geo::GeoError,
     history::HistoryError,
     kernel::interface::InterfaceError,
@@ -114,6 +115,9 @@ fn known_status(cause: &(dyn Error + 'static)) -> Option<ExitStatus> {
     }
     if let Some(ClientError::NotPermitted { .. }) = cause.downcast_ref() {
         return Some(ExitStatus::NotPermitted);
+    }
+    if let Some(error) = cause.downcast_ref::<ExportError>() {
+        return (!matches!(error, ExportError::Thread(_))).then_some(ExitStatus::Usage);
     }
     let is_usage = cause.is::<PlanError>() || cause.is::<ConfigError>() || cause.is::<GeoError>();
     let status = match cause.downcast_ref::<CliError>() {

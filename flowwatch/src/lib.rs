@@ -30,6 +30,7 @@ pub mod model;
 pub mod store;
 
 pub mod console;
+pub mod export;
 pub mod format;
 pub mod output;
 pub mod report;

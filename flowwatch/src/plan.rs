@@ -7,11 +7,13 @@ mod choice;
 mod devices;
 mod diff;
 mod doctor;
+mod export;
 mod history;
 mod hooks;
 mod replay;
 mod report;
 mod top;
+mod value;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,10 +24,10 @@ use std::{
 
 use flowwatch_common::abi::MAX_DEVICES;
 use flowwatch_common::prefix::MAX_PREFIX_RULES;
-use jiff::SignedDuration;
 
 use crate::{
-    format::{FORMATS, FormatEntry, format_of},
+    export::{ExportOptions, ExportSettings, TargetError},
+    format::{FORMATS, FormatEntry},
     history::RecorderOptions,
     kernel::attach::{AttachMode, TcHook},
     live::SocketOptions,
@@ -37,11 +39,16 @@ pub use self::choice::{DeviceChoice, listed_devices};
 pub use self::devices::{CensusSource, DEFAULT_CENSUS, DevicesPlan};
 pub use self::diff::DiffPlan;
 pub use self::doctor::{DEFAULT_LISTENING, DoctorPlan, Listen};
+pub use self::export::parse_export_interval;
 pub use self::history::{DEFAULT_HISTORY, DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
 pub use self::hooks::{ATTACH_MODES, TC_HOOKS};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 pub use self::report::{PAGE, ReportForm, ReportPlan, ReportSource, ReportWish, parse_form};
 pub use self::top::{PlayPlan, TopPlan, WatchPlan, parse_speed};
+use self::value::unknown_word;
+pub use self::value::{
+    ValueError, parse_duration, parse_flow_table_size, parse_format, parse_interval, parse_word,
+};
 
 /// Flows that the kernel's table of one epoch holds, unless the user says otherwise.
 pub const DEFAULT_FLOW_TABLE_SIZE: u32 = 65_536;
@@ -85,6 +92,8 @@ pub struct Settings {
     pub flow_table_size: Option<u32>,
     /// What to record.
     pub history: HistorySettings,
+    /// What to export.
+    pub export: ExportSettings,
     /// Where views may ask what is counted.
     pub socket: SocketOptions,
 }
@@ -119,6 +128,7 @@ impl Settings {
             tc_hook: self.tc_hook.or(base.tc_hook),
             flow_table_size: self.flow_table_size.or(base.flow_table_size),
             history: self.history.over(base.history),
+            export: self.export.over(base.export),
             socket: self.socket.over(base.socket),
         }
     }
@@ -159,6 +169,8 @@ pub struct RunPlan {
     pub flow_table_size: u32,
     /// How to record what is counted; nothing when it isn't.
     pub history: Option<RecorderOptions>,
+    /// What to export, and where to.
+    pub export: ExportOptions,
     /// Where views may ask what is counted; nowhere, where it is counted for one alone.
     pub socket: Option<SocketOptions>,
 }
@@ -220,6 +232,9 @@ pub enum PlanError {
          address: --device camera=2c:aa:8e:01:02:03"
     )]
     ByAddress(String),
+    /// No target of an export.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// No moment, or no span.
     #[error(transparent)]
     When(#[from] WhenError),
@@ -239,6 +254,7 @@ impl TryFrom<Settings> for RunPlan {
             geo: settings.geo,
             uses_builtin_geo: settings.builtin_geo.unwrap_or(true),
             format: settings.format.unwrap_or(&FORMATS[0]),
+            export: settings.export.into_options(settings.output.as_deref())?,
             output: settings.output,
             attach: settings.attach.unwrap_or_default(),
             tc_hook: settings.tc_hook.unwrap_or_default(),
@@ -302,98 +318,6 @@ fn check_devices(devices: &[Device], prefixes: &[PrefixTag]) -> Result<(), PlanE
         }
     }
     Ok(())
-}
-
-/// Why a text is not a setting's value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ValueError {
-    /// Not a length of time.
-    #[error("`{0}` is not a length of time; write a number with a unit: 500ms, 1s, 5m or 1h")]
-    Duration(String),
-    /// Not a length of time to keep something for.
-    #[error("`{0}` is not a length of time; write a number with a unit: 48h, 60d or 3y")]
-    Kept(String),
-    /// An interval that is too short.
-    #[error("an interval of {0} is too short; the least is 10ms")]
-    Interval(String),
-    /// A size that is out of range.
-    #[error("`{0}` is not a number of flows from 1 to {MAX_FLOW_TABLE_SIZE}")]
-    FlowTableSize(String),
-    /// Not a speed.
-    #[error("`{0}` is not a speed; write a number, such as 60 or 0.5, or max")]
-    Speed(String),
-    /// None of the words that a setting knows.
-    #[error("`{word}` is none of {known}")]
-    Word {
-        /// What was given.
-        word: String,
-        /// What could have been, with commas.
-        known: String,
-    },
-}
-
-/// Returns the time between two drains that a text says.
-///
-/// # Errors
-/// `Duration` and `Interval`.
-pub fn parse_interval(text: &str) -> Result<Duration, ValueError> {
-    let interval = parse_duration(text)?;
-    if interval < MIN_INTERVAL {
-        return Err(ValueError::Interval(text.to_owned()));
-    }
-    Ok(interval)
-}
-
-/// Returns the length of time that a text such as `500ms` or `1h 30m` says; more than none.
-///
-/// # Errors
-/// `Duration`.
-pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
-    let length = text.trim().parse::<SignedDuration>().ok();
-    let length = length.and_then(|length| Duration::try_from(length).ok());
-    length
-        .filter(|length| !length.is_zero())
-        .ok_or_else(|| ValueError::Duration(text.to_owned()))
-}
-
-/// Returns the number of entries of a flow table that a text says.
-///
-/// # Errors
-/// `FlowTableSize`.
-pub fn parse_flow_table_size(text: &str) -> Result<u32, ValueError> {
-    let size = text
-        .parse()
-        .ok()
-        .filter(|size| (1..=MAX_FLOW_TABLE_SIZE).contains(size));
-    size.ok_or_else(|| ValueError::FlowTableSize(text.to_owned()))
-}
-
-/// Returns the format of a name.
-///
-/// # Errors
-/// `Word`.
-pub fn parse_format(word: &str) -> Result<&'static FormatEntry, ValueError> {
-    format_of(word).ok_or_else(|| unknown_word(word, FORMATS.iter().map(|format| format.name)))
-}
-
-/// Returns what a word stands for in a list such as `ATTACH_MODES`.
-///
-/// # Errors
-/// `Word`.
-pub fn parse_word<T: Copy>(word: &str, words: &[(&str, T, &str)]) -> Result<T, ValueError> {
-    let found = words
-        .iter()
-        .find(|(name, ..)| *name == word)
-        .map(|&(_, value, _)| value);
-    found.ok_or_else(|| unknown_word(word, words.iter().map(|&(name, ..)| name)))
-}
-
-fn unknown_word<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> ValueError {
-    let known: Vec<_> = known.collect();
-    ValueError::Word {
-        word: word.to_owned(),
-        known: known.join(", "),
-    }
 }
 
 #[cfg(test)]

@@ -46,7 +46,6 @@ use crate::console;
 use crate::doctor;
 use crate::geo::Databases;
 use crate::history::Recorder;
-use crate::join::{Sources, join};
 use crate::kernel::attach::{self, Attached};
 use crate::kernel::clock::TickClock;
 use crate::kernel::interface::{self, Interface};
@@ -59,7 +58,7 @@ use crate::names::{NameLimits, NameTable};
 use crate::observation::{DeviceId, PayloadSample};
 use crate::plan::RunPlan;
 use crate::stop::Stop;
-use crate::store::{Meta, Snapshot};
+use crate::store::Snapshot;
 
 /// Samples that are read before something else gets its turn: a flood of them must not keep drains
 /// and signals waiting.
@@ -187,7 +186,7 @@ impl Session {
             remembering: Remembering::start(plan.history.as_ref()),
             databases,
             geo_watch: GeoWatch::default(),
-            served: Served::begin(plan.socket.as_ref())?,
+            served: Served::begin(plan)?,
             status: StatusLine::new(started_at),
             interval: plan.interval,
             started_at,
@@ -313,6 +312,7 @@ impl Session {
             databases,
             mut watch,
             following,
+            served,
             ..
         } = self;
         let attachments = attached.detach();
@@ -337,19 +337,19 @@ impl Session {
             samples_dropped: dropped,
         };
         let recorded = recordable.record_rest(&mut counting);
-        let span = (self.started_at, Timestamp::now());
-        let mut meta = Meta::new(span, counting.epochs, interfaces, dropped);
-        meta.clock_step_seconds = self.clock_step.map(|step| step.as_secs());
-        meta.losses.prefix_frames = counting.frames_without_room();
-        let sources = Sources {
-            devices: counting.devices.devices(),
-            flows: &counting.table,
-            names: &names,
+        let counted = served::Counted {
+            interfaces: &interfaces,
+            names: &mut names,
             databases: &databases,
+            span: (self.started_at, Timestamp::now()),
+            samples_dropped: dropped,
+            clock_step_seconds: self.clock_step.map(|step| step.as_secs()),
         };
+        let (snapshot, undelivered) = served.conclude(&mut counting, counted).await;
+        warn(&undelivered);
         let outcome = outcome.and(under_way.map_err(Into::into)).and(drained);
         let outcome = outcome.and(recorded);
-        Ok((join(sources, meta), outcome))
+        Ok((snapshot, outcome))
     }
 }
 

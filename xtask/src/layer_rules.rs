@@ -134,13 +134,28 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
+        module: "export",
+        may_import: &[
+            "observation",
+            "console",
+            "text",
+            "names",
+            "geo::Place",
+            "geo::Scope",
+            "model",
+            "store",
+            "live",
+            "format",
+        ],
+    },
+    Layer {
         module: "output",
         may_import: &[],
     },
     Layer {
         module: "plan",
         may_import: &[
-            "when", "kernel", "diff", "model", "live", "grouping", "format", "history",
+            "when", "kernel", "diff", "model", "live", "grouping", "format", "history", "export",
         ],
     },
     Layer {
@@ -155,12 +170,13 @@ pub(crate) const LAYERS: &[Layer] = &[
             "census",
             "grouping",
             "format",
+            "export",
             "plan",
         ],
     },
     Layer {
         module: "config",
-        may_import: &["kernel", "model", "live", "format", "plan"],
+        may_import: &["kernel", "model", "live", "format", "export", "plan"],
     },
     Layer {
         module: "exit",
@@ -169,6 +185,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "geo",
             "live::ClientError",
             "history",
+            "export",
             "output",
             "plan",
             "cli",
@@ -254,6 +271,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "join",
             "live",
             "history",
+            "export",
             "plan",
         ],
     },

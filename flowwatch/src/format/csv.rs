@@ -40,7 +40,7 @@ impl Format for Csv {
 }
 
 /// Texts can come from strangers; numbers, times and addresses can't begin a formula.
-pub(super) fn cell(value: Value<'_>) -> String {
+pub(crate) fn cell(value: Value<'_>) -> String {
     let Value::Text(raw) = value else {
         return value.into_text().into_owned();
     };

@@ -47,7 +47,7 @@ pub(super) fn write_list<T: Serialize>(
 }
 
 /// Writes one value on one line.
-pub(super) fn write_value(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_value(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, TerminalSafe);
     // serde_json hands the writer's own error back.
     value.serialize(&mut serializer).map_err(io::Error::from)

@@ -25,7 +25,9 @@ use std::io;
 
 pub(crate) use self::{
     capture::told as told_of_capture,
+    csv::cell as csv_cell,
     groups::percent,
+    json::write_value as write_json,
     markdown::escaped as escaped_markdown,
     resolving::of as resolving_of,
     statement::{

@@ -7,6 +7,7 @@ use super::{
     CaptureTag, DEFAULT_INTERVAL, HistorySettings, PlanError, ReplayPlan, RunPlan, Settings,
     ValueError,
 };
+use crate::export::ExportSettings;
 use crate::live::Speed;
 use crate::model::DeviceTag;
 
@@ -59,6 +60,7 @@ impl WatchPlan {
             interval: Some(interval),
             duration: None,
             history: HistorySettings::default(),
+            export: ExportSettings::default(),
             ..line.over(file)
         };
         let socket = settings.socket.path().to_owned();

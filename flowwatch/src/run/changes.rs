@@ -163,6 +163,7 @@ fn left_out(before: &RunPlan, after: &RunPlan) -> Vec<&'static str> {
         tc_hook,
         flow_table_size,
         history,
+        export,
         socket,
     } = before;
     let sockets = [socket, &after.socket].map(Option::as_ref);
@@ -176,6 +177,7 @@ fn left_out(before: &RunPlan, after: &RunPlan) -> Vec<&'static str> {
         ("tc_hook", *tc_hook != after.tc_hook),
         ("flow_table_size", *flow_table_size != after.flow_table_size),
         ("history", *history != after.history),
+        ("export", *export != after.export),
         ("socket", paths[0] != paths[1]),
         ("socket_group", groups[0] != groups[1]),
     ];

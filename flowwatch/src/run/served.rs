@@ -1,17 +1,25 @@
-//! From the counting to those who watch it: the socket, and what is told after each drain.
+//! From the counting to those who watch it: the socket, the exports, and what is told after each
+//! drain.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::drainer::Counting;
 use super::status::StatusLine;
+use crate::export::Exports;
 use crate::geo::Databases;
-use crate::live::{Audience, Followed, Server, SocketOptions, View};
+use crate::join::{Sources, join};
+use crate::live::{Audience, Followed, Server, View};
 use crate::names::NameTable;
+use crate::plan::RunPlan;
 use crate::stop::Stop;
-use crate::store::{AttachedInterface, Meta};
+use crate::store::{AttachedInterface, Meta, Snapshot};
+
+/// How long the exports may take to be told what was counted last.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is told with the counts.
 pub(super) struct Counted<'a> {
@@ -63,16 +71,18 @@ impl Watcher {
     }
 }
 
-/// Those who watch, and the socket at which they come, where there is one.
+/// Those who watch, and the socket at which they come, where there is one; the exports are one of them.
 pub(super) struct Served {
     server: Option<Server>,
     audience: Audience,
+    exports: Option<Exports>,
 }
 
 impl Served {
     /// Begins to listen. That nobody can watch is no reason not to count, unless the user asked for
-    /// the socket.
-    pub(super) fn begin(options: Option<&SocketOptions>) -> anyhow::Result<Self> {
+    /// the socket; an export that can't be is one.
+    pub(super) fn begin(plan: &RunPlan) -> anyhow::Result<Self> {
+        let options = plan.socket.as_ref();
         let server = match options.map(|options| (Server::begin(options), options)) {
             None => None,
             Some((Ok(server), _)) => Some(server),
@@ -82,9 +92,15 @@ impl Served {
                 None
             }
         };
+        let mut audience = Audience::default();
+        let exports = Exports::start(&plan.export)?.map(|(exports, view)| {
+            audience.join(view);
+            exports
+        });
         Ok(Self {
             server,
-            audience: Audience::default(),
+            audience,
+            exports,
         })
     }
 
@@ -98,20 +114,51 @@ impl Served {
 
     /// Tells those who watch what changed.
     pub(super) fn tell(&mut self, counting: &mut Counting, counted: &mut Counted<'_>) {
-        let (epochs, prefix_frames) = (counting.epochs, counting.frames_without_room());
-        let followed = Followed {
+        let meta = counted.meta(counting);
+        self.audience.tell(counted.followed(counting), || meta);
+    }
+
+    /// Tells the exports what was counted last, and waits until they have delivered it, for a bounded
+    /// time. Returns everything that was counted, and what has to be said of exports that did not.
+    pub(super) async fn conclude(
+        self,
+        counting: &mut Counting,
+        mut counted: Counted<'_>,
+    ) -> (Snapshot, Vec<String>) {
+        let meta = counted.meta(counting);
+        let mut complaints = Vec::new();
+        if let Some(exports) = self.exports {
+            let meta = meta.clone();
+            let followed = counted.followed(counting);
+            let concluded = self.audience.conclude(followed, || meta, LAST_PATIENCE);
+            concluded.await;
+            complaints = exports.finish().await;
+        }
+        let sources = Sources {
             devices: counting.devices.devices(),
-            flows: &mut counting.table,
-            names: &mut *counted.names,
+            flows: &counting.table,
+            names: counted.names,
             databases: counted.databases,
         };
-        let meta = || {
-            let interfaces = counted.interfaces.to_vec();
-            let mut meta = Meta::new(counted.span, epochs, interfaces, counted.samples_dropped);
-            meta.losses.prefix_frames = prefix_frames;
-            meta.clock_step_seconds = counted.clock_step_seconds;
-            meta
-        };
-        self.audience.tell(followed, meta);
+        (join(sources, meta), complaints)
+    }
+}
+
+impl Counted<'_> {
+    fn meta(&self, counting: &Counting) -> Meta {
+        let interfaces = self.interfaces.to_vec();
+        let mut meta = Meta::new(self.span, counting.epochs, interfaces, self.samples_dropped);
+        meta.losses.prefix_frames = counting.frames_without_room();
+        meta.clock_step_seconds = self.clock_step_seconds;
+        meta
+    }
+
+    fn followed<'f>(&'f mut self, counting: &'f mut Counting) -> Followed<'f> {
+        Followed {
+            devices: counting.devices.devices(),
+            flows: &mut counting.table,
+            names: self.names,
+            databases: self.databases,
+        }
     }
 }
