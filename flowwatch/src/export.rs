@@ -16,6 +16,7 @@ mod jsonl;
 mod ledger;
 mod lines;
 mod place;
+mod prometheus;
 mod reader;
 mod row;
 mod settings;
