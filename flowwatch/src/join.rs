@@ -137,6 +137,9 @@ pub fn join_flow(
     places: &mut Places,
 ) -> Option<FlowRecord> {
     let device = sources.devices.get(usize::from(entry.device))?;
+    if device.is_vacant() {
+        return None;
+    }
     let place = places.of(entry.remote, sources.databases);
     let naming = sources.names.naming_of(&contact_of(entry));
     Some(record(device, entry, naming, place))

@@ -212,7 +212,8 @@ impl Feed {
         let changed = counted.filter_map(|at| {
             let entry = sources.flows.flow(at)?;
             // A flow of a device that isn't known yet was not told either.
-            sources.devices.get(usize::from(entry.device))?;
+            let device = sources.devices.get(usize::from(entry.device));
+            device.filter(|device| !device.is_vacant())?;
             Some(Changed {
                 flow: teller.number(at),
                 up: entry.counts.traffic.up,
