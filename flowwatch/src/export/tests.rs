@@ -1,10 +1,11 @@
 //! Whether what sinks deliver sums up to what was counted, whatever happens meanwhile.
 //!
-//! Long random runs of a small world: full tables, windows that forget, devices that get other names, a
-//! ledger that hears of the counting late, and sinks whose deliveries fail. What is expected is summed
-//! by the test itself, packet by packet.
+//! Long random runs of a small world: full tables, windows that forget, devices that appear and that
+//! get other names, a ledger that hears of the counting late, and sinks whose deliveries fail. What is
+//! expected is summed by the test itself, packet by packet.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -14,15 +15,19 @@ use tokio::sync::mpsc;
 use super::{Batch, Bookmarks, Ledger, Row};
 use crate::format::sample;
 use crate::geo::Databases;
-use crate::live::{Audience, Followed, Update, View};
-use crate::model::{Device, FIELDS, MacAddress, Value};
+use crate::live::{Audience, Followed, MOST_TOLD, Update, View};
+use crate::model::{Device, DeviceTag, FIELDS, MacAddress, PrefixTag, TaggedDevices, Value};
 use crate::names::NameTable;
 use crate::observation::{DeviceId, DeviceTotals, EpochFlow, Traffic};
 use crate::store::{BothWays, FlowTable, Meta};
 
 /// Flows that the window has room for: fewer than there are.
 const ROOM: usize = 12;
+/// Remotes of each device.
+const REMOTES: u32 = 9;
 const DEVICES: u16 = 3;
+/// Devices that are known from the beginning; the others appear.
+const KNOWN: u16 = 1;
 const STEPS: usize = 400;
 
 /// xorshift64, so that every run is the same.
@@ -44,9 +49,9 @@ fn mac(device: DeviceId) -> MacAddress {
     format!("2c:aa:8e:00:00:0{device}").parse().unwrap()
 }
 
-/// A small window, one of two kinds.
-fn table(seed: u64) -> FlowTable {
-    let table = FlowTable::new(DEVICES.into(), NonZeroUsize::new(ROOM).unwrap());
+/// A window, one of two kinds.
+fn table(seed: u64, room: usize) -> FlowTable {
+    let table = FlowTable::new(DEVICES.into(), NonZeroUsize::new(room).unwrap());
     if seed.is_multiple_of(2) {
         table.that_forgets()
     } else {
@@ -63,7 +68,11 @@ pub(super) struct World {
     overflows: Vec<DeviceTotals>,
     names: NameTable,
     databases: Databases,
-    devices: Vec<Device>,
+    devices: TaggedDevices,
+    prefixes: Vec<PrefixTag>,
+    /// Devices that were found by their prefix, by number.
+    found: BTreeMap<DeviceId, [u8; 6]>,
+    remotes: u32,
     audience: Audience,
     updates: mpsc::Receiver<Update>,
     now: i64,
@@ -71,18 +80,28 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
+        Self::of(seed, ROOM, REMOTES)
+    }
+
+    /// Begins one with a window that has so much room, and so many remotes.
+    fn of(seed: u64, room: usize, remotes: u32) -> Self {
         let (view, updates) = View::within(Duration::ZERO);
         let mut audience = Audience::default();
         audience.join(view);
         let device = |number| Device::new(&format!("d{number}"), mac(number)).unwrap();
+        let known: Vec<_> = (0..KNOWN).map(device).collect();
+        let (_, prefixes) = DeviceTag::split(vec!["late=2c:aa:8e:*".parse().unwrap()]);
         Self {
             chance: Chance(seed),
             counted: Tally::new(),
-            flows: table(seed),
+            flows: table(seed, room),
             overflows: vec![DeviceTotals::default(); DEVICES.into()],
             names: NameTable::default(),
             databases: Databases::open(&[], false).unwrap(),
-            devices: (0..DEVICES).map(device).collect(),
+            devices: TaggedDevices::new(&known, &prefixes),
+            prefixes,
+            found: BTreeMap::new(),
+            remotes,
             audience,
             updates,
             now: 1_000,
@@ -95,6 +114,7 @@ impl World {
             0..12 => self.fold(),
             12 | 13 => self.overflow(),
             14 => self.rename(),
+            15 => self.appear(),
             _ => self.tell(),
         }
         // Now and then it hears of nothing for a while.
@@ -105,9 +125,13 @@ impl World {
 
     /// Has the ledger hear of everything.
     pub(super) fn catch_up(&mut self, ledger: &mut Ledger) {
+        self.find(1..DEVICES);
         self.hear(ledger);
-        self.tell();
-        self.hear(ledger);
+        // One update tells a part, where there is much to tell.
+        for _ in 0..=self.flows.len() / MOST_TOLD {
+            self.tell();
+            self.hear(ledger);
+        }
     }
 
     fn traffic(&mut self) -> Traffic {
@@ -129,13 +153,13 @@ impl World {
 
     fn fold(&mut self) {
         let device = self.chance.below(DEVICES.into()) as DeviceId;
-        let remote = self.chance.below(9) as u8;
+        let remote = 0x0909_0900 + self.chance.below(self.remotes.into()) as u32;
         let BothWays { up, down } = self.count(device);
         self.now += 7;
         let at = Timestamp::from_second(self.now).unwrap();
         self.flows.fold(&EpochFlow {
             device,
-            remote: [9, 9, 9, remote].into(),
+            remote: Ipv4Addr::from_bits(remote).into(),
             protocol: 6,
             remote_port: 443,
             up,
@@ -158,7 +182,25 @@ impl World {
     fn rename(&mut self) {
         let device = self.chance.below(DEVICES.into()) as DeviceId;
         let name = format!("renamed{}", self.chance.below(99));
-        self.devices[usize::from(device)] = Device::new(&name, mac(device)).unwrap();
+        if self.devices.number_of(mac(device)).is_some() {
+            let device = Device::new(&name, mac(device)).unwrap();
+            let none = &mut || unreachable!();
+            self.devices.retag(&[device], &self.prefixes, none);
+        }
+    }
+
+    /// A device is found, maybe before one with a lower number is.
+    fn appear(&mut self) {
+        let device = 1 + self.chance.below(u64::from(DEVICES) - 1) as DeviceId;
+        self.find(device..=device);
+    }
+
+    fn find(&mut self, devices: impl IntoIterator<Item = DeviceId>) {
+        let found = devices
+            .into_iter()
+            .map(|device| (device, mac(device).octets()));
+        self.found.extend(found);
+        self.devices.appear(&self.found);
     }
 
     fn tell(&mut self) {
@@ -166,7 +208,7 @@ impl World {
         let at = Timestamp::from_second(self.now).unwrap();
         let start = Timestamp::from_second(1_000).unwrap();
         let followed = Followed {
-            devices: &self.devices,
+            devices: self.devices.devices(),
             flows: &mut self.flows,
             names: &mut self.names,
             databases: &self.databases,
@@ -185,6 +227,8 @@ impl World {
 /// A sink that keeps what it is given, unless it fails.
 struct Keeper {
     bookmarks: Bookmarks,
+    /// Rows of a batch, at most.
+    most_rows: u64,
     delivered: Tally,
     rests: usize,
     last_until: Option<Timestamp>,
@@ -194,6 +238,7 @@ impl Keeper {
     fn new(ledger: &mut Ledger) -> Self {
         Self {
             bookmarks: Bookmarks::new(ledger),
+            most_rows: 4,
             delivered: Tally::new(),
             rests: 0,
             last_until: None,
@@ -205,7 +250,7 @@ impl Keeper {
         let Some(mut cycle) = self.bookmarks.begin(ledger) else {
             return;
         };
-        while let Some(batch) = cycle.batch(1 + chance.below(4) as usize) {
+        while let Some(batch) = cycle.batch(1 + chance.below(self.most_rows) as usize) {
             assert!(batch.since <= batch.until);
             if let Some(last) = self.last_until {
                 assert_eq!(batch.since, last, "intervals follow one another");
@@ -266,6 +311,30 @@ fn check_run(seed: u64) -> usize {
 fn what_sinks_deliver_sums_up_to_what_was_counted() {
     let rests: usize = (1..=60).map(|seed| check_run(seed * 7_919)).sum();
     assert!(rests > 100, "tables were full often: {rests}");
+}
+
+#[test]
+fn what_one_update_does_not_tell_is_in_the_next_and_the_sums_are_right() {
+    for seed in [1, 2] {
+        let remotes = 2 * MOST_TOLD;
+        let mut world = World::of(seed, 4 * MOST_TOLD, remotes as u32);
+        let mut ledger = Ledger::default();
+        let mut sink = Keeper::new(&mut ledger);
+        sink.most_rows = 4_096;
+        for _ in 0..12 {
+            for _ in 0..MOST_TOLD {
+                world.fold();
+            }
+            world.appear();
+            world.tell();
+            world.hear(&mut ledger);
+            sink.deliver(&mut ledger, &mut world.chance, 20);
+        }
+        world.catch_up(&mut ledger);
+        sink.deliver(&mut ledger, &mut world.chance, 0);
+        assert_eq!(sink.delivered, world.counted, "seed {seed}");
+        assert!(sink.rests > 0, "the window was full");
+    }
 }
 
 #[test]

@@ -285,6 +285,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_peer_says_is_no_reason_to_leave_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let mut stream = LineStream::new(Address::Tcp(address));
+        let listening = async {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let mut lines = [0; 4];
+            for batch in [2, 4] {
+                let nonsense = b"HTTP/1.1 400 Bad Request\r\n\r\n\0\xff";
+                peer.write_all(nonsense).await.unwrap();
+                peer.read_exact(&mut lines[batch - 2..batch]).await.unwrap();
+            }
+            lines
+        };
+        let sending = async {
+            stream.send(b"", b"1\n").await.unwrap();
+            stream.send(b"", b"2\n").await.unwrap();
+        };
+        let ((), lines) = tokio::join!(sending, listening);
+        assert_eq!(&lines, b"1\n2\n");
+    }
+
+    #[tokio::test]
     async fn nobody_there_is_an_error() {
         let mut stream = LineStream::new(Address::Unix("/nowhere/socket".into()));
         let error = stream.send(b"", b"1\n").await.unwrap_err().to_string();
