@@ -152,7 +152,8 @@ impl Namespace {
     /// then answers nothing (no ICMP errors, no resets) to what a generator sends here.
     pub fn silence(&self) -> Result<()> {
         let rules = "table inet silence {\n chain everything {\n  \
-            type filter hook prerouting priority -400; policy drop;\n }\n}\n";
+            type filter hook prerouting priority -400; policy drop;\n  \
+            iif lo accept;\n }\n}\n";
         self.feed("nft", &["-f", "-"], rules)
     }
 

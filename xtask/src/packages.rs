@@ -3,9 +3,12 @@
 //! A package counts as there when its command is: so a distribution without apt passes when it has
 //! the commands by other names or means.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::process::{find, is_root, run};
 
@@ -40,6 +43,11 @@ const PACKAGES: &[Package] = &[
         name: "tshark",
         command: "tshark",
         why: "a foreign reader checks captures",
+    },
+    Package {
+        name: "prometheus",
+        command: "promtool",
+        why: "a foreign reader scrapes the metrics, and its linter reads them",
     },
     Package {
         name: "nftables",
@@ -83,9 +91,39 @@ pub(crate) fn apt_install(names: &[&str]) -> Result<()> {
     }
     println!("  apt-get install {list}");
     run(apt_get().args(["-q", "-q", "update"]))?;
+    let _no_services = NoServices::begin()?;
     run(apt_get()
         .args(["-q", "-q", "install", "-y", "--no-install-recommends"])
         .args(names))
+}
+
+/// Where Debian's packages ask whether the services that they bring may start.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Keeps services from starting as their packages are installed, until it is dropped: the tests start
+/// what they need themselves, in namespaces of their own.
+struct NoServices {
+    is_ours: bool,
+}
+
+impl NoServices {
+    fn begin() -> Result<Self> {
+        let is_ours = !Path::new(POLICY).exists();
+        if is_ours {
+            let what = || format!("write {POLICY}, so that no service starts");
+            fs::write(POLICY, "#!/bin/sh\nexit 101\n").with_context(what)?;
+            fs::set_permissions(POLICY, Permissions::from_mode(0o755)).with_context(what)?;
+        }
+        Ok(Self { is_ours })
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.is_ours {
+            let _ = fs::remove_file(POLICY);
+        }
+    }
 }
 
 /// apt-get that asks no question.
