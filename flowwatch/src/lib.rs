@@ -45,4 +45,5 @@ pub mod replay;
 pub mod run;
 pub mod sides;
 mod stop;
+pub mod supervisor;
 pub mod watching;

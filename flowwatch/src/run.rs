@@ -17,6 +17,7 @@ mod reload;
 mod remembering;
 mod served;
 mod status;
+mod supervised;
 mod watch;
 
 use std::time::Duration;
@@ -41,6 +42,7 @@ use self::remembering::Remembering;
 use self::served::Served;
 pub use self::served::Watcher;
 use self::status::{StatusFigures, StatusLine};
+use self::supervised::Supervised;
 use self::watch::HookWatch;
 use crate::console;
 use crate::doctor;
@@ -59,6 +61,7 @@ use crate::observation::{DeviceId, PayloadSample};
 use crate::plan::RunPlan;
 use crate::stop::Stop;
 use crate::store::Snapshot;
+use crate::supervisor::Supervisor;
 
 /// Samples that are read before something else gets its turn: a flood of them must not keep drains
 /// and signals waiting.
@@ -97,8 +100,9 @@ pub async fn run(
     // Only what passes from now on can tell of a hook that doesn't run.
     session.watch.compare_with(interface::list().await?);
     session.announce();
-    if let Some(watcher) = watcher {
-        watcher.join(&mut session.served, &mut session.status);
+    match watcher {
+        Some(watcher) => watcher.join(&mut session.served, &mut session.status),
+        None => session.supervised.begin(Supervisor::of_environment()),
     }
     let outcome = session.count(plan, stop).await;
     console::show_status("");
@@ -127,6 +131,7 @@ struct Session {
     geo_watch: GeoWatch,
     served: Served,
     status: StatusLine,
+    supervised: Supervised,
     /// Time between two drains.
     interval: Duration,
     started_at: Timestamp,
@@ -188,6 +193,7 @@ impl Session {
             geo_watch: GeoWatch::default(),
             served: Served::begin(plan)?,
             status: StatusLine::new(started_at),
+            supervised: Supervised::new(started_at),
             interval: plan.interval,
             started_at,
             clock_step: None,
@@ -266,6 +272,7 @@ impl Session {
             samples_dropped: self.samples_dropped_before + samples_dropped(&self.sample_counters),
         };
         self.status.show(&counting.table, &figures);
+        self.supervised.drained(&counting.table, &figures);
         let known = Recordable {
             interfaces: self.following.interfaces(),
             names: &self.names,
@@ -287,6 +294,8 @@ impl Session {
 
     /// Looks after what changes slowly.
     async fn look_around(&mut self) -> anyhow::Result<()> {
+        let is_at_rest = matches!(self.drainer, Drainer::Idle(_));
+        self.supervised.look(is_at_rest);
         let mut warnings = self.watch.check(&self.attached.attachments).await?;
         warnings.extend(self.geo_watch.look(&mut self.databases).await.tell());
         warn(&warnings);
@@ -298,6 +307,7 @@ impl Session {
         mut self,
         outcome: anyhow::Result<()>,
     ) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
+        self.supervised.stopping();
         if let Ok(clock) = self.programs.clock() {
             self.take_up_clock(clock);
         }

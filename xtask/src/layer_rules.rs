@@ -43,6 +43,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &[],
     },
     Layer {
+        module: "supervisor",
+        may_import: &["text"],
+    },
+    Layer {
         module: "when",
         may_import: &[],
     },
@@ -277,6 +281,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "history",
             "export",
             "plan",
+            "supervisor",
         ],
     },
     Layer {

@@ -21,6 +21,7 @@ impl Session {
         self.names.shift(step);
         self.following.shift(step);
         self.status.shift(step);
+        self.supervised.shift(step);
         self.started_at = self.started_at.checked_add(step).unwrap_or(self.started_at);
         let before = self.clock_step.unwrap_or_default();
         self.clock_step = Some(before.saturating_add(step));

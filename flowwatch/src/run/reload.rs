@@ -63,6 +63,7 @@ struct Placed {
 
 /// How far a reload has come.
 pub(crate) enum Progress {
+    Begun,
     Read(Box<Wish>),
     Ready(Box<Ready>),
 }
@@ -104,6 +105,7 @@ impl Reload {
         if let Self::Waiting(source) = self {
             source.hangup.recv().await;
             self.read();
+            return Ok(Progress::Begun);
         }
         let progress = match self {
             Self::Reading(_, handle) => {
@@ -199,11 +201,24 @@ impl Session {
         &mut self,
         progress: anyhow::Result<Progress>,
     ) -> anyhow::Result<()> {
+        if matches!(progress, Ok(Progress::Begun)) {
+            self.supervised.reloading();
+            return Ok(());
+        }
+        let outcome = self.go_on_with(progress).await;
+        if matches!(self.reload, Reload::Waiting(_)) {
+            self.supervised.ready();
+        }
+        outcome
+    }
+
+    async fn go_on_with(&mut self, progress: anyhow::Result<Progress>) -> anyhow::Result<()> {
         // What a drain has met is no fault of the configuration's.
         self.drainer.at_rest().await?;
         let ready = match progress {
             Ok(Progress::Read(wish)) => self.prepare(*wish).await,
             Ok(Progress::Ready(ready)) => Ok(Some(ready)),
+            Ok(Progress::Begun) => Ok(None),
             Err(error) => Err(error),
         };
         let placed = ready.and_then(|ready| ready.map(|it| self.place(*it)).transpose());

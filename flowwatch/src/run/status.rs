@@ -52,6 +52,11 @@ impl StatusLine {
         }
     }
 
+    /// Returns what there is to say, in one line.
+    pub(crate) fn text(&mut self, table: &FlowTable, figures: &StatusFigures) -> String {
+        self.parts(table, figures).join(" · ")
+    }
+
     /// Returns what there is to say, the most important first.
     fn parts(&mut self, table: &FlowTable, figures: &StatusFigures) -> [String; 6] {
         let traffic = table.traffic();

@@ -1,0 +1,83 @@
+//! What the service manager is told of the counting, and when: only what really counts is ready, and
+//! only what goes on is alive.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::status::{StatusFigures, StatusLine};
+use crate::store::FlowTable;
+use crate::supervisor::Supervisor;
+
+/// Time between two states of things; each is seen by everybody who follows the unit.
+const STATUS_PERIOD: Duration = Duration::from_secs(10);
+
+/// The manager, and how far the counting has come since the last sign of life.
+pub(super) struct Supervised {
+    supervisor: Supervisor,
+    /// How things are, with rates since it was told last.
+    line: StatusLine,
+    status: String,
+    told_at: Option<Instant>,
+    /// Whether a drain came to its end since the last look.
+    has_drained: bool,
+}
+
+impl Supervised {
+    /// Returns the state of a counting that has not begun.
+    pub(super) fn new(started_at: Timestamp) -> Self {
+        Self {
+            supervisor: Supervisor::default(),
+            line: StatusLine::new(started_at),
+            status: "counts".to_owned(),
+            told_at: None,
+            has_drained: false,
+        }
+    }
+
+    /// Tells a manager that every program is attached.
+    pub(super) fn begin(&mut self, supervisor: Supervisor) {
+        self.supervisor = supervisor;
+        self.ready();
+    }
+
+    /// Tells that all is as it should be again.
+    pub(super) fn ready(&self) {
+        self.supervisor.ready(&self.status);
+    }
+
+    /// Tells that a reload begins.
+    pub(super) fn reloading(&self) {
+        self.supervisor.reloading();
+    }
+
+    /// Tells that the end begins.
+    pub(super) fn stopping(&self) {
+        self.supervisor.stopping();
+    }
+
+    /// Notes that a drain came to its end, and tells now and then how things are.
+    pub(super) fn drained(&mut self, table: &FlowTable, figures: &StatusFigures) {
+        self.has_drained = true;
+        let is_due = self.told_at.is_none_or(|at| at.elapsed() >= STATUS_PERIOD);
+        if is_due && self.supervisor.is_there() {
+            self.told_at = Some(Instant::now());
+            self.status = self.line.text(table, figures);
+            self.supervisor.status(&self.status);
+        }
+    }
+
+    /// Gives a sign of life, unless the same drain has been under way since the last one: it may never
+    /// end.
+    pub(super) fn look(&mut self, is_at_rest: bool) {
+        if std::mem::take(&mut self.has_drained) || is_at_rest {
+            self.supervisor.alive();
+        }
+    }
+
+    /// Moves every time, as the clock was set.
+    pub(super) fn shift(&mut self, by: SignedDuration) {
+        self.line.shift(by);
+    }
+}
