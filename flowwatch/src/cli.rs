@@ -85,6 +85,7 @@ A configuration file, with every setting that it may hold (the command line wins
   flow_table_size = 65536
   socket = \"/run/flowwatch/live.sock\"
   socket_group = \"flowwatch\"
+  user = \"flowwatch\"
   [history]
   file = \"/var/lib/flowwatch/history.db\"
   record_interval = \"60s\"
@@ -234,6 +235,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "GROUP")]
     socket_group: Option<String>,
 
+    /// Go on as this user, who keeps nothing of root's but what counting takes; without it, root goes on
+    /// with that alone [example: --user flowwatch]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
     /// Show what flowwatch and its kernel programs do; -vv shows more, -vvv all [example: -v]
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -264,6 +270,7 @@ impl RunArgs {
                 path: args.socket,
                 group: args.socket_group,
             },
+            user: args.user,
             ..args.result.settings()
         }
     }

@@ -46,6 +46,7 @@ const KEYS: &[&str] = &[
     "export",
     "socket",
     "socket_group",
+    "user",
 ];
 
 const DEVICE_KEYS: &[&str] = &["name", "mac"];
@@ -229,6 +230,7 @@ struct File {
     export: export::ExportTable,
     socket: Option<PathBuf>,
     socket_group: Option<String>,
+    user: Option<String>,
 }
 
 impl File {
@@ -254,6 +256,7 @@ impl File {
                 path: self.socket.map(|path| folder.join(path)),
                 group: self.socket_group,
             },
+            user: self.user,
         }
     }
 }
@@ -408,7 +411,7 @@ mod tests {
             "zzz = 1\n[[device]]\nq = 1",
             "`/etc/fw.toml`, line 1: unknown key `zzz`; known are interfaces, device, interval, \
              duration, geo, builtin_geo, format, output, attach, flow_table_size, history, \
-             export, socket, socket_group",
+             export, socket, socket_group, user",
         );
     }
 

@@ -16,6 +16,7 @@ use crate::{
     live::ClientError,
     output::OutputError,
     plan::PlanError,
+    privileges::{PrivilegeError, UserError},
 };
 
 /// What the exit status tells a script.
@@ -118,6 +119,13 @@ fn known_status(cause: &(dyn Error + 'static)) -> Option<ExitStatus> {
     }
     if let Some(error) = cause.downcast_ref::<ExportError>() {
         return (!matches!(error, ExportError::Thread(_))).then_some(ExitStatus::Usage);
+    }
+    if let Some(PrivilegeError::User(error)) = cause.downcast_ref() {
+        return Some(match error {
+            UserError::Unknown(_) => ExitStatus::Usage,
+            UserError::Refused { .. } => ExitStatus::NotPermitted,
+            UserError::Folder { .. } => ExitStatus::Failed,
+        });
     }
     let is_usage = cause.is::<PlanError>() || cause.is::<ConfigError>() || cause.is::<GeoError>();
     let status = match cause.downcast_ref::<CliError>() {

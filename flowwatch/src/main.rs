@@ -14,11 +14,15 @@ use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::{FormatEntry, Surface};
 use flowwatch::grouping::Groups;
+use flowwatch::kernel::load;
 use flowwatch::output::{Output, OutputError};
 use flowwatch::plan::{ReportForm, RunPlan, Settings};
+use flowwatch::privileges::PrivilegeError;
 use flowwatch::report::{Report, step_for};
 use flowwatch::store::Snapshot;
-use flowwatch::{config, console, devices, doctor, recall, replay, run, sides, top, watching};
+use flowwatch::{
+    config, console, devices, doctor, privileges, recall, replay, run, sides, top, watching,
+};
 use jiff::Timestamp;
 
 fn main() -> ExitCode {
@@ -57,12 +61,24 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
     let file = settings_of(args.config.as_deref())?;
     let plan = RunPlan::try_from(args.settings().over(file))?;
     let output = Output::open(plan.output.as_deref())?;
+    limit_privileges(&plan, args.config.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let runtime = runtime.context("start the event loop")?;
     let (snapshot, outcome) = runtime.block_on(run::run(&plan, reread(args), None))?;
     deliver(&snapshot, outcome, plan.format, &output)
+}
+
+/// Gives up what counting does not need; the event loop, which starts other threads, comes after.
+fn limit_privileges(plan: &RunPlan, config: Option<&Path>) -> Result<(), PrivilegeError> {
+    load::raise_memory_lock_limit();
+    match privileges::limit(plan, config) {
+        Ok(kept) => log::info!("{kept}"),
+        Err(error) if plan.user.is_some() => return Err(error),
+        Err(error) => log::warn!("{error}"),
+    }
+    Ok(())
 }
 
 /// `flowwatch replay`: counts a capture, then writes what was counted.

@@ -96,6 +96,8 @@ pub struct Settings {
     pub export: ExportSettings,
     /// Where views may ask what is counted.
     pub socket: SocketOptions,
+    /// The user to go on as.
+    pub user: Option<String>,
 }
 
 impl Settings {
@@ -130,6 +132,7 @@ impl Settings {
             history: self.history.over(base.history),
             export: self.export.over(base.export),
             socket: self.socket.over(base.socket),
+            user: self.user.or(base.user),
         }
     }
 }
@@ -173,6 +176,8 @@ pub struct RunPlan {
     pub export: ExportOptions,
     /// Where views may ask what is counted; nowhere, where it is counted for one alone.
     pub socket: Option<SocketOptions>,
+    /// The user to go on as, once nothing takes root any more; without one, it stays the same.
+    pub user: Option<String>,
 }
 
 /// Why settings are no plan.
@@ -261,6 +266,7 @@ impl TryFrom<Settings> for RunPlan {
             flow_table_size: settings.flow_table_size.unwrap_or(DEFAULT_FLOW_TABLE_SIZE),
             history: settings.history.into_options(),
             socket: Some(settings.socket),
+            user: settings.user,
         })
     }
 }

@@ -187,6 +187,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["kernel", "model", "live", "format", "export", "plan"],
     },
     Layer {
+        module: "privileges",
+        may_import: &["live::SocketOptions", "plan"],
+    },
+    Layer {
         module: "exit",
         may_import: &[
             "kernel",
@@ -198,6 +202,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "plan",
             "cli",
             "config",
+            "privileges",
         ],
     },
     Layer {

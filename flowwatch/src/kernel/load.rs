@@ -244,9 +244,9 @@ pub fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError
     })
 }
 
-/// Kernels before 5.11 charge maps to the locked memory of the process, whose limit is small.
+/// Raises the process's limit of locked memory, where it may: kernels before 5.11 charge maps to it.
 #[expect(unsafe_code, reason = "setrlimit reads through a pointer")]
-fn raise_memory_lock_limit() {
+pub fn raise_memory_lock_limit() {
     let limit = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
         rlim_max: libc::RLIM_INFINITY,

@@ -48,6 +48,19 @@ impl SocketOptions {
         self.path.is_some() || self.group.is_some()
     }
 
+    /// Returns the number of the group whose members may connect, where there is one.
+    #[must_use]
+    pub fn group_id(&self) -> Option<u32> {
+        group_of(self.group.as_deref()).ok().flatten()
+    }
+
+    /// Returns the folder that is the program's own, where the socket is in it.
+    #[must_use]
+    pub fn runtime_folder(&self) -> Option<&Path> {
+        let is_default = self.path() == Path::new(DEFAULT_SOCKET);
+        self.path().parent().filter(|_| is_default)
+    }
+
     /// Returns the socket's path.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -165,6 +165,7 @@ fn left_out(before: &RunPlan, after: &RunPlan) -> Vec<&'static str> {
         history,
         export,
         socket,
+        user,
     } = before;
     let sockets = [socket, &after.socket].map(Option::as_ref);
     let paths = sockets.map(|socket| socket.map(|it| &it.path));
@@ -180,6 +181,7 @@ fn left_out(before: &RunPlan, after: &RunPlan) -> Vec<&'static str> {
         ("export", *export != after.export),
         ("socket", paths[0] != paths[1]),
         ("socket_group", groups[0] != groups[1]),
+        ("user", *user != after.user),
     ];
     let different = is_different.into_iter().filter(|(_, is_it)| *is_it);
     different.map(|(setting, _)| setting).collect()
