@@ -3,6 +3,8 @@
 //! From TOML to [`Settings`]; keys have the command line's names. Every error says the file, the
 //! line and what could have been meant. Paths in the file are relative to its folder.
 
+#[cfg(test)]
+mod example;
 mod export;
 mod history;
 

@@ -39,8 +39,15 @@ pub(crate) const CARGO_FUZZ: CargoTool = CargoTool {
     why: "runs the fuzz targets",
 };
 
+/// Makes the Debian package.
+pub(crate) const CARGO_DEB: CargoTool = CargoTool {
+    name: "cargo-deb",
+    version: "3.8.0",
+    why: "makes the Debian package",
+};
+
 /// Every such program; a new one is one line here.
-pub(crate) const CARGO_TOOLS: &[CargoTool] = &[BPF_LINKER, CARGO_FUZZ];
+pub(crate) const CARGO_TOOLS: &[CargoTool] = &[BPF_LINKER, CARGO_DEB, CARGO_FUZZ];
 
 impl CargoTool {
     /// Where the program is, or will be.

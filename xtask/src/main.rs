@@ -27,10 +27,12 @@ mod sizes;
 mod source;
 
 mod lab;
+mod package;
 mod skips;
 mod steps;
 mod test;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -80,6 +82,17 @@ enum Command {
     Layers,
     /// Checks that no function and no file is over its limit.
     Sizes,
+    /// Makes the Debian package, or the statically linked program with what belongs to it.
+    Package {
+        /// A target of musl's, such as `x86_64-unknown-linux-musl`; without it, the Debian package is made.
+        #[arg(long)]
+        target: Option<String>,
+    },
+    /// Makes manual pages and shell completions.
+    Pages {
+        /// The folder to write to.
+        folder: String,
+    },
     /// Makes the built-in database of countries and organisations.
     Geo {
         /// The generator's own arguments.
@@ -121,6 +134,11 @@ fn run(command: Command) -> Result<()> {
         Command::BuildEbpf { toolchain, .. } => build_ebpf::build(toolchain),
         Command::Layers => layers::check(),
         Command::Sizes => sizes::check(),
+        Command::Package { target: None } => package::debian().map(drop),
+        Command::Package {
+            target: Some(target),
+        } => package::for_target(&target),
+        Command::Pages { folder } => package::make_pages(Path::new(&folder)),
         Command::Geo { arguments } => generate("xtask-geo", &arguments),
         Command::Oui { arguments } => generate("xtask-oui", &arguments),
         Command::Map { arguments } => generate("xtask-map", &arguments),
