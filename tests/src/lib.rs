@@ -40,6 +40,7 @@ pub mod tls;
 
 pub mod camera;
 pub mod lab;
+pub mod machine;
 
 pub mod dhcp;
 

@@ -15,6 +15,12 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::flowwatch::PROGRAM;
 
+/// The variable that tells where the Debian package is.
+pub const PACKAGE: &str = "FLOWWATCH_DEB";
+
+/// The service manager.
+const SYSTEMD: &str = "/lib/systemd/systemd";
+
 /// Something that a test can't do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -30,6 +36,10 @@ pub enum Need {
     Flowtables,
     /// flowwatch itself, where `FLOWWATCH_BIN` says that it is.
     Flowwatch,
+    /// Its Debian package, where `FLOWWATCH_DEB` says that it is.
+    Package,
+    /// systemd, to be started as the first process of a namespace.
+    Systemd,
 }
 
 /// Why a test was skipped.
@@ -47,6 +57,14 @@ impl fmt::Display for NotSupported {
             Need::LinkType(name) => write!(f, "the kernel has no links of type `{name}`"),
             Need::File(path) => write!(f, "there is no `{path}`"),
             Need::Flowtables => write!(f, "the kernel has no flowtables"),
+            Need::Package => write!(
+                f,
+                "{PACKAGE} names no package; run `cargo xtask test --only live`"
+            ),
+            Need::Systemd => write!(
+                f,
+                "there is no {SYSTEMD}, or no cgroup hierarchy of version 2"
+            ),
             Need::Flowwatch => write!(
                 f,
                 "{PROGRAM} names no program; run `cargo xtask test --only live`"
@@ -108,6 +126,17 @@ fn is_known(missing: NotSupported) -> bool {
     known.split(',').any(|known| known == lack)
 }
 
+fn names_a_file(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|path| Path::new(&path).is_file())
+}
+
+fn has_cgroups() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mounts
+        .lines()
+        .any(|line| line.split(' ').nth(2) == Some("cgroup2"))
+}
+
 fn is_met(need: Need) -> bool {
     match need {
         Need::Root => nix::unistd::geteuid().is_root(),
@@ -118,6 +147,8 @@ fn is_met(need: Need) -> bool {
         Need::LinkType(kind) => crate::link::can_make(kind),
         Need::File(path) => Path::new(path).exists(),
         Need::Flowtables => crate::link::can_make_flowtables(),
-        Need::Flowwatch => std::env::var_os(PROGRAM).is_some_and(|path| Path::new(&path).is_file()),
+        Need::Flowwatch => names_a_file(PROGRAM),
+        Need::Package => names_a_file(PACKAGE),
+        Need::Systemd => Path::new(SYSTEMD).is_file() && has_cgroups(),
     }
 }

@@ -54,6 +54,21 @@ const PACKAGES: &[Package] = &[
         command: "nft",
         why: "the lab's gateway forwards and translates",
     },
+    Package {
+        name: "systemd",
+        command: "systemd-analyze",
+        why: "the service is started, watched and stopped by it",
+    },
+    Package {
+        name: "lintian",
+        command: "lintian",
+        why: "a foreign reader checks the Debian package",
+    },
+    Package {
+        name: "groff-base",
+        command: "groff",
+        why: "a foreign reader checks the manual pages",
+    },
 ];
 
 /// Installs the packages whose commands are missing; says one line for each.

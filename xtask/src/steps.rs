@@ -11,7 +11,7 @@ use crate::cargo_tools::CARGO_FUZZ;
 use crate::process::{cargo, run};
 use crate::toolchain::Choice;
 use crate::workspace::{files, root, target_folder};
-use crate::{build_ebpf, layers, setup, sizes, skips};
+use crate::{build_ebpf, layers, package, setup, sizes, skips};
 
 /// A part of the tests, which `--only` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,6 +115,9 @@ const LAB: &str = "flowwatch-tests";
 /// The variable that tells tests where the program is.
 pub(crate) const PROGRAM: &str = "FLOWWATCH_BIN";
 
+/// The variable that tells tests where the Debian package is.
+const PACKAGE: &str = "FLOWWATCH_DEB";
+
 /// rustfmt's opinion.
 fn format() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))
@@ -176,6 +179,9 @@ fn privileged_tests(part: Part) -> Result<()> {
     command
         .args(["test", "--release", "-p", LAB])
         .env(PROGRAM, program);
+    if part == Part::Live {
+        command.env(PACKAGE, package::debian()?);
+    }
     let targets = test_targets()?;
     let targets: Vec<&str> = targets
         .iter()
