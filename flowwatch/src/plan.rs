@@ -10,6 +10,7 @@ mod doctor;
 mod export;
 mod history;
 mod hooks;
+mod interfaces;
 mod replay;
 mod report;
 mod top;
@@ -59,9 +60,6 @@ pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 /// The least time between two drains: a swap waits for the kernel, some milliseconds as
 /// `cargo xtask bench` prints them, so a shorter one would not come true.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(10);
-
-/// Octets of an interface's name, at most (Linux, `IFNAMSIZ` less its zero).
-const MAX_INTERFACE_NAME: usize = 15;
 
 /// What one place (command line or file) says; unset is not said.
 #[derive(Clone, Debug, Default)]
@@ -251,7 +249,7 @@ impl TryFrom<Settings> for RunPlan {
     fn try_from(settings: Settings) -> Result<Self, PlanError> {
         check_devices(&settings.devices, &settings.prefixes)?;
         Ok(Self {
-            interfaces: checked_interfaces(settings.interfaces)?,
+            interfaces: interfaces::checked(settings.interfaces)?,
             devices: settings.devices,
             prefixes: settings.prefixes,
             interval: settings.interval.unwrap_or(DEFAULT_INTERVAL),
@@ -269,24 +267,6 @@ impl TryFrom<Settings> for RunPlan {
             user: settings.user,
         })
     }
-}
-
-fn checked_interfaces(names: Vec<String>) -> Result<Vec<String>, PlanError> {
-    if names.is_empty() {
-        return Err(PlanError::NoInterface);
-    }
-    let mut checked = Vec::with_capacity(names.len());
-    for name in names {
-        let is_name = (1..=MAX_INTERFACE_NAME).contains(&name.len())
-            && !name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control());
-        if !is_name {
-            return Err(PlanError::Interface(name));
-        }
-        if !checked.contains(&name) {
-            checked.push(name);
-        }
-    }
-    Ok(checked)
 }
 
 fn check_devices(devices: &[Device], prefixes: &[PrefixTag]) -> Result<(), PlanError> {

@@ -18,6 +18,7 @@ mod remembering;
 mod served;
 mod status;
 mod supervised;
+mod ticks;
 mod watch;
 
 use std::time::Duration;
@@ -27,7 +28,7 @@ use aya::maps::{MapData, PerCpuArray, RingBuf};
 use flowwatch_common::abi::SampleCounters;
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use self::drainer::{Before, Counting, Drainer, KernelSide, Recording};
 use self::following::Following;
@@ -43,6 +44,7 @@ use self::served::Served;
 pub use self::served::Watcher;
 use self::status::{StatusFigures, StatusLine};
 use self::supervised::Supervised;
+use self::ticks::interval_of;
 use self::watch::HookWatch;
 use crate::console;
 use crate::doctor;
@@ -294,8 +296,7 @@ impl Session {
 
     /// Looks after what changes slowly.
     async fn look_around(&mut self) -> anyhow::Result<()> {
-        let is_at_rest = matches!(self.drainer, Drainer::Idle(_));
-        self.supervised.look(is_at_rest);
+        self.supervised.look(&self.drainer);
         let mut warnings = self.watch.check(&self.attached.attachments).await?;
         warnings.extend(self.geo_watch.look(&mut self.databases).await.tell());
         warn(&warnings);
@@ -375,15 +376,6 @@ fn drain_rest(counting: &mut Counting, clock: &TickClock) -> anyhow::Result<()> 
     counting.end_epoch(clock)?;
     counting.end_last_epoch(clock)?;
     Ok(())
-}
-
-/// Returns the ticks of an interval, the first of which is over: it is at once, and an epoch that has
-/// only begun has nothing to drain.
-async fn interval_of(period: Duration) -> Interval {
-    let mut ticks = tokio::time::interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    ticks.tick().await;
-    ticks
 }
 
 /// Takes in the names in the ring's samples; returns whether none is left.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{PlanError, Settings, check_devices, checked_interfaces};
+use super::{PlanError, Settings, check_devices, interfaces};
 use crate::format::{FORMATS, FormatEntry};
 use crate::model::TaggedDevices;
 
@@ -50,7 +50,7 @@ impl DevicesPlan {
         let source = match capture {
             Some(capture) => CensusSource::Capture(capture),
             None => CensusSource::Interfaces(
-                checked_interfaces(settings.interfaces)?,
+                interfaces::checked(settings.interfaces)?,
                 settings.duration.unwrap_or(DEFAULT_CENSUS),
             ),
         };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{PlanError, Settings, check_devices, checked_interfaces};
+use super::{PlanError, Settings, check_devices, interfaces};
 use crate::format::{FORMATS, FormatEntry};
 use crate::kernel::attach::AttachMode;
 use crate::model::{Device, PrefixTag};
@@ -60,7 +60,7 @@ impl DoctorPlan {
         let interfaces = if settings.interfaces.is_empty() {
             Vec::new()
         } else {
-            checked_interfaces(settings.interfaces)?
+            interfaces::checked(settings.interfaces)?
         };
         let duration = match listen.unwrap_or(Listen::For(DEFAULT_LISTENING)) {
             Listen::For(duration) => Some(duration),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::drainer::Drainer;
 use super::status::{StatusFigures, StatusLine};
 use crate::store::FlowTable;
 use crate::supervisor::Supervisor;
@@ -70,7 +71,8 @@ impl Supervised {
 
     /// Gives a sign of life, unless the same drain has been under way since the last one: it may never
     /// end.
-    pub(super) fn look(&mut self, is_at_rest: bool) {
+    pub(super) fn look(&mut self, drainer: &Drainer) {
+        let is_at_rest = matches!(drainer, Drainer::Idle(_));
         if std::mem::take(&mut self.has_drained) || is_at_rest {
             self.supervisor.alive();
         }
