@@ -43,6 +43,7 @@ pub use recorder::{EARLIEST_PLAUSIBLE, Recorder, RecorderOptions};
 pub use remembered::RememberedNames;
 pub use rollup::Retention;
 pub use span::{Bucket, Span, Step};
+pub use totals::growth;
 
 /// Reads a count. SQLite's integers have a sign; what is less than nothing was not written here.
 fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {

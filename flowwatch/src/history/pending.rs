@@ -82,6 +82,13 @@ impl Pending {
         DeviceId::try_from(number).unwrap_or(DeviceId::MAX)
     }
 
+    /// Returns what is recorded of a device of a generation.
+    pub(super) fn recorded(&self, generation: GenerationId, device: &Device) -> Option<Recorded> {
+        let number = self.devices.iter().position(|known| known == device)?;
+        let devices = &self.generations.get(&generation)?.devices;
+        devices.get(&DeviceId::try_from(number).ok()?).copied()
+    }
+
     /// Returns whether nothing was taken since the last batch.
     pub(super) fn is_empty(&self) -> bool {
         self.minutes.is_empty()

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     model::Device,
-    observation::Traffic,
+    observation::{DeviceTotals, Traffic},
     store::{BothWays, Losses},
 };
 
@@ -47,6 +47,8 @@ pub struct RecorderOptions {
 /// Takes epochs over and records them.
 #[derive(Debug)]
 pub struct Recorder {
+    /// The history's own number.
+    number: u64,
     journal: Journal,
     pending: Pending,
     writer: Writer,
@@ -73,6 +75,7 @@ impl Recorder {
         let (journal, mut epochs) = Journal::open(&options.journal, number, path)?;
         date(&mut epochs, Timestamp::now());
         let mut recorder = Self {
+            number,
             journal,
             pending,
             writer: Writer::start(connection, path, options.retention)?,
@@ -124,6 +127,32 @@ impl Recorder {
     pub fn last_taken(&self, generation: GenerationId) -> Option<u64> {
         let generation = self.pending.generations.get(&generation);
         generation.map(|generation| generation.serial)
+    }
+
+    /// Returns the history's own number: what is counted for it is known as that by it.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns the totals of a device of a generation as far as they were taken; of flows, what was
+    /// drained: totals are read after a drain, and have what passed since it began, too.
+    #[must_use]
+    pub fn taken_of(&self, generation: GenerationId, device: &Device) -> DeviceTotals {
+        let recorded = self.pending.recorded(generation, device);
+        let Recorded {
+            mut totals,
+            drained,
+        } = recorded.unwrap_or_default();
+        (totals.up.flow_traffic, totals.down.flow_traffic) = (drained.up, drained.down);
+        totals
+    }
+
+    /// Returns whether the generation's last epoch was taken.
+    #[must_use]
+    pub fn is_over(&self, generation: GenerationId) -> bool {
+        let generation = self.pending.generations.get(&generation);
+        generation.is_some_and(|generation| generation.is_over)
     }
 
     /// Moves what is pending, as the clock that it is dated by was set, and has it recorded soon:

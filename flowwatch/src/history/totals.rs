@@ -60,7 +60,8 @@ fn direction_of(words: &[u64]) -> DirectionTotals {
 
 /// Returns by how much totals have grown. Less than before is none: totals of one generation only
 /// grow.
-pub(super) fn growth(before: &DeviceTotals, now: &DeviceTotals) -> DeviceTotals {
+#[must_use]
+pub fn growth(before: &DeviceTotals, now: &DeviceTotals) -> DeviceTotals {
     let (before, mut now) = (words_of(before), words_of(now));
     for (now, before) in now.iter_mut().zip(before) {
         *now = now.saturating_sub(before);
