@@ -16,6 +16,7 @@ pub mod namespace;
 pub mod process;
 
 pub mod link;
+pub mod pin_folder;
 
 mod checksum;
 mod encode;

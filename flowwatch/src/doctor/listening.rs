@@ -303,6 +303,7 @@ fn load_for(plan: &DoctorPlan) -> anyhow::Result<Loaded> {
         flow_table_size: FLOWS,
         log_level: 0,
         access: Access::Batch,
+        pins: None,
     };
     Ok(load::load(&options)?)
 }

@@ -3,18 +3,16 @@
 //! tc programs go first in their chain: a program before them could end it, and what it let pass
 //! would go uncounted. Dropping [`Attached`] takes every program off again.
 
-use std::io;
-
 use aya::Ebpf;
-use aya::programs::links::LinkOrder;
-use aya::programs::tc::{NlOptions, SchedClassifierLink, TcAttachOptions};
-use aya::programs::xdp::{XdpLink, XdpMode};
-use aya::programs::{ProgramError, SchedClassifier, TcAttachType, Xdp, tc};
+use aya::programs::tc::SchedClassifierLink;
+use aya::programs::xdp::XdpLink;
 
-use super::hook_choice::choose;
+use super::hook_choice::choose_or_keep;
+use super::hooks::{TcSide, attach_tc, attach_xdp, why_not_xdp};
 use super::interface::Interface;
-use super::load::{self, LoadError, program};
-use super::support::{NotPermitted, NotSupported, causes, io_error_of};
+use super::link_pins::{self, LinkPinError, LinkPins, Place};
+use super::load::LoadError;
+use super::support::{NotPermitted, NotSupported};
 
 /// Which hook the user wants for what devices send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +83,9 @@ pub enum AttachError {
     /// The program could not be loaded.
     #[error("{0}")]
     Load(#[from] LoadError),
+    /// What is attached can't be made to stay.
+    #[error("{0}")]
+    Pin(#[from] LinkPinError),
     /// Another program has the interface's XDP slot.
     #[error(
         "attach XDP to `{0}`: another program has the slot (see `ip link show {0}`); \
@@ -126,9 +127,40 @@ pub struct Attached {
     /// The links by their interfaces' numbers.
     pub(super) xdp_links: Vec<(u32, XdpLink)>,
     pub(super) tc_links: Vec<(u32, TcSide, SchedClassifierLink)>,
+    /// What keeps them attached without this; nothing when they go with it.
+    pub(super) pins: Option<LinkPins>,
 }
 
 impl Attached {
+    /// Begins with nothing attached; what will be stays by its pins.
+    #[must_use]
+    pub fn pinned(pins: LinkPins) -> Self {
+        Self {
+            pins: Some(pins),
+            ..Self::default()
+        }
+    }
+
+    /// Attaches to every interface. What is pinned at one keeps its place, and gets the new program;
+    /// what is pinned elsewhere is taken off.
+    ///
+    /// # Errors
+    /// [`AttachError`]; what has been attached without a pin is detached with this.
+    pub fn add_all(
+        &mut self,
+        ebpf: &mut Ebpf,
+        interfaces: &[Interface],
+        options: AttachOptions,
+    ) -> Result<(), AttachError> {
+        for interface in interfaces {
+            self.add(ebpf, interface, options)?;
+        }
+        if let Some(pins) = &mut self.pins {
+            pins.prune().map_err(LinkPinError::from)?;
+        }
+        Ok(())
+    }
+
     /// Attaches to one interface more.
     ///
     /// # Errors
@@ -157,11 +189,34 @@ impl Attached {
         self.attachments.retain(|it| it.ifindex != ifindex);
         self.xdp_links.retain(|(index, _)| *index != ifindex);
         self.tc_links.retain(|(index, ..)| *index != ifindex);
+        for hook in [link_pins::XDP, link_pins::INGRESS, link_pins::EGRESS] {
+            self.unpin(Place { ifindex, hook });
+        }
+    }
+
+    /// Takes off what a pin keeps at a place.
+    pub(super) fn unpin(&mut self, place: Place) {
+        let removed = self.pins.as_mut().map(|pins| pins.remove(place));
+        if let Some(Err(error)) = removed {
+            ::log::warn!("{error}");
+        }
     }
 
     /// Takes every program off; returns how the interfaces were counted on.
     #[must_use]
     pub fn detach(self) -> Vec<Attachment> {
+        self.attachments
+    }
+
+    /// Takes every program off that no pin keeps; returns how the interfaces were counted on.
+    #[must_use]
+    pub fn leave(self) -> Vec<Attachment> {
+        for (_, _, link) in self.tc_links {
+            // Links stay by their pins; a filter stays unless it is taken off.
+            if self.pins.is_some() && link.priority().is_ok() {
+                std::mem::forget(link);
+            }
+        }
         self.attachments
     }
 }
@@ -176,9 +231,7 @@ pub fn attach(
     options: AttachOptions,
 ) -> Result<Attached, AttachError> {
     let mut attached = Attached::default();
-    for interface in interfaces {
-        attached.add(ebpf, interface, options)?;
-    }
+    attached.add_all(ebpf, interfaces, options)?;
     Ok(attached)
 }
 
@@ -217,8 +270,10 @@ fn attach_ingress(
     options: AttachOptions,
     attached: &mut Attached,
 ) -> Result<(IngressHook, String), AttachError> {
-    let (hook, reason) = choose(interface, options.mode);
+    let (hook, reason) = choose_or_keep(interface, options.mode, attached.pins.as_ref());
     if hook == IngressHook::Xdp {
+        let hook = link_pins::INGRESS;
+        attached.unpin(Place::of(interface, hook));
         match attach_xdp(ebpf, interface, attached) {
             Ok(()) => return Ok((IngressHook::Xdp, reason)),
             Err(error) if options.mode == AttachMode::Xdp => return Err(error),
@@ -234,182 +289,7 @@ fn attach_ingress(
             }
         }
     }
+    attached.unpin(Place::of(interface, link_pins::XDP));
     attach_tc(ebpf, interface, TcSide::INGRESS, options.tc_hook, attached)?;
     Ok((IngressHook::Tc, reason))
-}
-
-fn attach_xdp(
-    ebpf: &mut Ebpf,
-    interface: &Interface,
-    attached: &mut Attached,
-) -> Result<(), AttachError> {
-    let name = loadable_xdp_program(ebpf)?;
-    let refused = |error| refusal("XDP", &interface.name, error);
-    let program = ebpf.program_mut(name).ok_or(LoadError::Missing(name))?;
-    let xdp: &mut Xdp = program.try_into().map_err(refused)?;
-    let link = xdp
-        .attach_to_if_index(interface.index, XdpMode::Driver)
-        .map_err(refused)?;
-    let link = xdp.take_link(link).map_err(refused)?;
-    attached.xdp_links.push((interface.index, link));
-    Ok(())
-}
-
-/// Returns the XDP program that this kernel takes: the one for frames of several buffers where it
-/// can, which interfaces with a large MTU insist on.
-pub(super) fn loadable_xdp_program(ebpf: &mut Ebpf) -> Result<&'static str, LoadError> {
-    match load::load_program(ebpf, program::XDP_FRAGMENTS) {
-        Ok(()) => Ok(program::XDP_FRAGMENTS),
-        Err(error @ LoadError::NotPermitted(_)) => Err(error),
-        Err(_) => load::load_program(ebpf, program::XDP).map(|()| program::XDP),
-    }
-}
-
-/// One side of an interface at tc.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TcSide {
-    pub(super) program: &'static str,
-    pub(super) hook: &'static str,
-    side: TcAttachType,
-}
-
-impl TcSide {
-    const INGRESS: Self = Self {
-        program: program::INGRESS,
-        hook: "tc ingress",
-        side: TcAttachType::Ingress,
-    };
-    const CENSUS: Self = Self {
-        program: program::CENSUS,
-        ..Self::INGRESS
-    };
-    const EGRESS: Self = Self {
-        program: program::EGRESS,
-        hook: "tc egress",
-        side: TcAttachType::Egress,
-    };
-}
-
-fn attach_tc(
-    ebpf: &mut Ebpf,
-    interface: &Interface,
-    side: TcSide,
-    hook: TcHook,
-    attached: &mut Attached,
-) -> Result<(), AttachError> {
-    load::load_program(ebpf, side.program)?;
-    let refused = |error| refusal(side.hook, &interface.name, error);
-    let program = ebpf
-        .program_mut(side.program)
-        .ok_or(LoadError::Missing(side.program))?;
-    let classifier: &mut SchedClassifier = program.try_into().map_err(refused)?;
-    let link = match hook {
-        TcHook::Tcx => attach_tcx(classifier, &interface.name, side.side),
-        TcHook::Clsact => attach_clsact(classifier, &interface.name, side.side),
-        TcHook::Auto => match attach_tcx(classifier, &interface.name, side.side) {
-            Err(error) if lacks_tcx(&error) => {
-                attach_clsact(classifier, &interface.name, side.side)
-            }
-            outcome => outcome,
-        },
-    };
-    let link = link.map_err(refused)?;
-    let link = classifier.take_link(link).map_err(refused)?;
-    attached.tc_links.push((interface.index, side, link));
-    Ok(())
-}
-
-fn attach_tcx(
-    classifier: &mut SchedClassifier,
-    interface: &str,
-    side: TcAttachType,
-) -> Result<tc::SchedClassifierLinkId, ProgramError> {
-    let options = TcAttachOptions::TcxOrder(LinkOrder::first());
-    classifier.attach_with_options(interface, side, options)
-}
-
-fn attach_clsact(
-    classifier: &mut SchedClassifier,
-    interface: &str,
-    side: TcAttachType,
-) -> Result<tc::SchedClassifierLinkId, ProgramError> {
-    // It may exist already; if it can't be made, attaching says why. It stays when flowwatch goes:
-    // others may have come to use it.
-    if let Err(error) = tc::qdisc_add_clsact(interface) {
-        ::log::debug!("add clsact to {interface}: {error}");
-    }
-    // Priority 1 is before every filter that chose none.
-    let options = NlOptions {
-        priority: 1,
-        ..NlOptions::default()
-    };
-    classifier.attach_with_options(interface, side, TcAttachOptions::Netlink(options))
-}
-
-/// Kernels before 6.6 answer `EINVAL` to an attach type that they don't know.
-fn lacks_tcx(error: &ProgramError) -> bool {
-    io_error_of(error).and_then(io::Error::raw_os_error) == Some(libc::EINVAL)
-}
-
-/// Turns aya's error into the condition that it stands for.
-pub(super) fn refusal(hook: &'static str, interface: &str, error: ProgramError) -> AttachError {
-    let code = io_error_of(&error).and_then(io::Error::raw_os_error);
-    let is_xdp = hook == "XDP";
-    match code {
-        Some(libc::EPERM) => NotPermitted {
-            attempt: format!("attach {hook} to `{interface}`"),
-        }
-        .into(),
-        Some(libc::EBUSY | libc::EEXIST) if is_xdp => AttachError::SlotTaken(interface.to_owned()),
-        Some(libc::ERANGE) if is_xdp => AttachError::MtuTooLarge(interface.to_owned()),
-        Some(libc::EOPNOTSUPP) if is_xdp => NotSupported {
-            feature: "native XDP on this interface",
-            since_kernel: "4.8, but each driver must have it too",
-            advice: "use --attach tc or --attach auto",
-        }
-        .into(),
-        _ => AttachError::Refused {
-            hook,
-            interface: interface.to_owned(),
-            advice: if is_xdp {
-                "; use --attach tc or --attach auto"
-            } else {
-                ""
-            },
-            source: Box::new(error),
-        },
-    }
-}
-
-/// Returns why native XDP was not taken, for one who did not ask for it.
-fn why_not_xdp(error: &AttachError) -> String {
-    match error {
-        AttachError::SlotTaken(_) => "another program has the slot".to_owned(),
-        AttachError::MtuTooLarge(_) => "the MTU is too large for it".to_owned(),
-        AttachError::NotSupported(_) => "the driver lacks it".to_owned(),
-        AttachError::Refused { source, .. } => causes(source.as_ref()),
-        other => causes(other),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use aya::sys::SyscallError;
-
-    use super::*;
-
-    #[test]
-    fn a_reason_gives_no_advice_that_nobody_needs() {
-        let reason = |code| {
-            let error = ProgramError::SyscallError(SyscallError {
-                call: "bpf_link_create",
-                io_error: io::Error::from_raw_os_error(code),
-            });
-            why_not_xdp(&refusal("XDP", "eth0", error))
-        };
-        assert_eq!(reason(libc::EBUSY), "another program has the slot");
-        assert_eq!(reason(libc::EOPNOTSUPP), "the driver lacks it");
-        assert_eq!(reason(libc::ERANGE), "the MTU is too large for it");
-        assert!(reason(libc::EINVAL).contains("os error 22"));
-    }
 }

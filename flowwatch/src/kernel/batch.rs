@@ -6,18 +6,18 @@
 #![expect(unsafe_code, reason = "the bpf system call takes addresses")]
 
 use std::io;
-use std::marker::PhantomData;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
-use aya::Pod;
-use aya::maps::{IterableMap as _, MapData, PerCpuHashMap};
+use aya::maps::{MapData, MapType};
 
 /// `BPF_MAP_LOOKUP_ELEM`.
-const LOOKUP: libc::c_int = 1;
+pub(super) const LOOKUP: libc::c_int = 1;
 /// `BPF_MAP_DELETE_ELEM`.
 const DELETE: libc::c_int = 3;
 /// `BPF_MAP_GET_NEXT_KEY`.
-const NEXT_KEY: libc::c_int = 4;
+pub(super) const NEXT_KEY: libc::c_int = 4;
+/// `BPF_MAP_LOOKUP_BATCH`.
+const LOOKUP_BATCH: libc::c_int = 24;
 /// `BPF_MAP_LOOKUP_AND_DELETE_BATCH`.
 const LOOKUP_AND_DELETE_BATCH: libc::c_int = 25;
 /// Entries a call, until a bucket that holds more makes the buffers grow.
@@ -58,24 +58,28 @@ pub enum Access {
     KeyByKey,
 }
 
-/// Empties tables of one kind, with buffers that are kept from one to the next.
+/// Whether entries stay in the table that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entries {
+    Stay,
+    Go,
+}
+
+/// Reads and empties tables, with buffers that are kept from one to the next.
 #[derive(Debug)]
-pub struct TableReader<K, V> {
+pub struct TableReader {
     access: Access,
+    cpus: usize,
+    /// Octets of a key; of the table that was read last, as all that follow.
+    key_octets: usize,
     /// Octets of a value as the kernel copies it: one for each possible CPU, each a multiple of 8.
     value_octets: usize,
     keys: Vec<u8>,
     values: Vec<u8>,
     capacity: usize,
-    entry: PhantomData<fn() -> (K, V)>,
 }
 
-impl<K: Pod, V: Pod> TableReader<K, V> {
-    const KEY_OCTETS: usize = {
-        assert!(0 < size_of::<K>() && size_of::<K>() <= POSITION_OCTETS);
-        size_of::<K>()
-    };
-
+impl TableReader {
     /// Returns a reader that begins with `access`, and changes to key by key when the kernel
     /// turns out to have no batches.
     ///
@@ -84,16 +88,15 @@ impl<K: Pod, V: Pod> TableReader<K, V> {
     pub fn new(access: Access) -> io::Result<Self> {
         let cpus = aya::util::nr_cpus()
             .map_err(|(file, error)| io::Error::new(error.kind(), format!("{file}: {error}")))?;
-        let mut reader = Self {
+        Ok(Self {
             access,
-            value_octets: size_of::<V>().next_multiple_of(8) * cpus,
+            cpus,
+            key_octets: 0,
+            value_octets: 0,
             keys: Vec::new(),
             values: Vec::new(),
-            capacity: 0,
-            entry: PhantomData,
-        };
-        reader.resize(BATCH_ENTRIES);
-        Ok(reader)
+            capacity: BATCH_ENTRIES,
+        })
     }
 
     /// Returns how tables are read.
@@ -102,42 +105,83 @@ impl<K: Pod, V: Pod> TableReader<K, V> {
         self.access
     }
 
-    /// Takes every entry out of a table that nobody writes to, and hands each key and value to
-    /// `visit`. Returns the number of entries.
+    /// Takes every entry out of a table that nobody writes to, and hands each key and value (one
+    /// for each possible CPU) to `visit`. Returns the number of entries.
     ///
     /// # Errors
     /// The system call's error; entries handed over before it are no longer in the table.
+    /// `InvalidInput` for a map that is no per-CPU hash table.
     pub fn empty(
         &mut self,
-        table: &PerCpuHashMap<MapData, K, V>,
+        table: &MapData,
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> io::Result<u64> {
-        let map = table.map().fd().as_fd();
+        self.walk(table, Entries::Go, visit)
+    }
+
+    /// Likewise, but leaves the entries in the table.
+    ///
+    /// # Errors
+    /// As [`Self::empty`].
+    pub fn read(
+        &mut self,
+        table: &MapData,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> io::Result<u64> {
+        self.walk(table, Entries::Stay, visit)
+    }
+
+    fn walk(
+        &mut self,
+        table: &MapData,
+        entries: Entries,
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> io::Result<u64> {
+        self.fit(table)?;
+        let map = table.fd().as_fd();
         if self.access == Access::Batch {
-            match self.empty_by_batch(map, visit) {
+            match self.walk_by_batch(map, entries, visit) {
                 Err(error) if is_unknown_command(&error) => self.access = Access::KeyByKey,
                 outcome => return outcome,
             }
         }
-        self.empty_by_key(map, visit)
+        self.walk_by_key(map, entries, visit)
+    }
+
+    /// Makes the buffers fit the table: by what the kernel says of it, as it writes there.
+    fn fit(&mut self, table: &MapData) -> io::Result<()> {
+        let info = table.info().map_err(io::Error::other)?;
+        let is_per_cpu_hash = info.map_type().is_ok_and(|it| it == MapType::PerCpuHash);
+        let key_octets = info.key_size() as usize;
+        if !is_per_cpu_hash || key_octets > POSITION_OCTETS {
+            let what = "the map is no per-CPU hash table with a key of at most 64 octets";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let value_octets = (info.value_size() as usize).next_multiple_of(8) * self.cpus;
+        if (key_octets, value_octets) != (self.key_octets, self.value_octets) {
+            (self.key_octets, self.value_octets) = (key_octets, value_octets);
+            self.resize(self.capacity);
+        }
+        Ok(())
     }
 
     fn resize(&mut self, capacity: usize) {
         self.capacity = capacity;
-        self.keys.resize(capacity * Self::KEY_OCTETS, 0);
+        self.keys.resize(capacity * self.key_octets, 0);
         self.values.resize(capacity * self.value_octets, 0);
     }
 
-    fn empty_by_batch(
+    fn walk_by_batch(
         &mut self,
         map: BorrowedFd<'_>,
+        entries: Entries,
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> io::Result<u64> {
         let mut position = [0; POSITION_OCTETS];
         let mut is_first = true;
         let mut total = 0;
         loop {
-            let (count, outcome) = self.next_batch(map, &mut position, is_first);
+            let (count, outcome) = self.next_batch(map, entries, &mut position, is_first);
             self.visit_batch(count, visit);
             total += count as u64;
             match outcome {
@@ -156,6 +200,7 @@ impl<K: Pod, V: Pod> TableReader<K, V> {
     fn next_batch(
         &mut self,
         map: BorrowedFd<'_>,
+        entries: Entries,
         position: &mut [u8; POSITION_OCTETS],
         is_first: bool,
     ) -> (usize, io::Result<()>) {
@@ -170,9 +215,13 @@ impl<K: Pod, V: Pod> TableReader<K, V> {
             elem_flags: 0,
             flags: 0,
         };
-        // SAFETY: the buffers have room for `capacity` entries of the map, whose types are this
-        // reader's, and the position's for more than the kernel asks.
-        let outcome = unsafe { bpf(LOOKUP_AND_DELETE_BATCH, &mut attributes) };
+        let command = match entries {
+            Entries::Stay => LOOKUP_BATCH,
+            Entries::Go => LOOKUP_AND_DELETE_BATCH,
+        };
+        // SAFETY: the buffers were made to fit, and have room for `capacity` entries of the map, and
+        // the position's for more than the kernel asks.
+        let outcome = unsafe { bpf(command, &mut attributes) }.map(drop);
         let has_entries = match &outcome {
             Ok(()) => true,
             Err(error) => error.raw_os_error() == Some(libc::ENOENT),
@@ -188,34 +237,40 @@ impl<K: Pod, V: Pod> TableReader<K, V> {
     }
 
     fn visit_batch(&self, count: usize, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        let keys = self.keys.chunks_exact(Self::KEY_OCTETS);
+        let keys = self.keys.chunks_exact(self.key_octets);
         let values = self.values.chunks_exact(self.value_octets);
         for (key, value) in keys.zip(values).take(count) {
             visit(key, value);
         }
     }
 
-    fn empty_by_key(
+    fn walk_by_key(
         &mut self,
         map: BorrowedFd<'_>,
+        entries: Entries,
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> io::Result<u64> {
-        let mut key = vec![0; Self::KEY_OCTETS];
+        let mut key = vec![0; self.key_octets];
+        let mut last = Vec::new();
         let mut value = vec![0; self.value_octets];
         let mut total = 0;
-        // SAFETY: key and value are as long as the map's, whose types are this reader's.
+        // SAFETY: key and value were made to fit the map's.
         let call = |command, key: &mut [u8], value: &mut [u8]| unsafe {
             element(command, map, key, value)
         };
         loop {
-            // Each key is deleted before the next is asked for, so the first is always the next.
-            match call(NEXT_KEY, &mut [], &mut key) {
+            match call(NEXT_KEY, &mut last, &mut key) {
                 Ok(()) => {}
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(total),
                 Err(error) => return Err(error),
             }
             call(LOOKUP, &mut key, &mut value)?;
-            call(DELETE, &mut key, &mut [])?;
+            match entries {
+                // The next is the one behind it.
+                Entries::Stay => last.clone_from(&key),
+                // The next is the first.
+                Entries::Go => call(DELETE, &mut key, &mut [])?,
+            }
             visit(&key, &value);
             total += 1;
         }
@@ -226,7 +281,7 @@ impl<K: Pod, V: Pod> TableReader<K, V> {
 ///
 /// # Safety
 /// Key and value are empty where the command has none, else as long as the map's.
-unsafe fn element(
+pub(super) unsafe fn element(
     command: libc::c_int,
     map: BorrowedFd<'_>,
     key: &mut [u8],
@@ -241,7 +296,7 @@ unsafe fn element(
     };
     // SAFETY: the buffers are borrowed for the length of the call; the caller vouches for their
     // lengths.
-    unsafe { bpf(command, &mut attributes) }
+    unsafe { bpf(command, &mut attributes) }.map(drop)
 }
 
 /// Returns a buffer's address as the kernel wants it: 0 for none.
@@ -258,15 +313,15 @@ fn is_unknown_command(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP))
 }
 
-/// Makes the system call.
+/// Makes the system call. Returns what it returns: of some commands, a descriptor.
 ///
 /// # Safety
 /// `attributes` is the command's part of `union bpf_attr`, and each address in it is 0 or that of a
 /// live buffer with room for what the command reads and writes there.
-unsafe fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<()> {
+pub(super) unsafe fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
     // SAFETY: the kernel reads and writes `size_of::<T>()` octets at the pointer, which are the
     // value's; the caller vouches for the rest.
-    let status = unsafe {
+    let result = unsafe {
         libc::syscall(
             libc::SYS_bpf,
             command,
@@ -274,9 +329,9 @@ unsafe fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<()> {
             size_of::<T>(),
         )
     };
-    if status < 0 {
+    if result < 0 {
         Err(io::Error::last_os_error())
     } else {
-        Ok(())
+        Ok(result as libc::c_int)
     }
 }

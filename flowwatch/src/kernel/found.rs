@@ -4,6 +4,7 @@
 //! so that every device with counts is known by then.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, Stack};
 use aya::{Ebpf, EbpfLoader};
@@ -34,24 +35,23 @@ pub(super) fn size<'a>(loader: &mut EbpfLoader<'a>, rules: &'a u32, room: u32) {
         .map_max_entries("FREE_NUMBERS", room.max(1));
 }
 
-/// Writes the rules, and the numbers from `first` on for the devices that match them.
-pub(super) fn fill(
-    ebpf: &mut Ebpf,
-    rules: &[PrefixRule],
-    (first, room): (u32, u32),
-) -> Result<(), LoadError> {
-    let failed = |name| move |source| LoadError::Fill { name, source };
-    let map = ebpf.map_mut("PREFIXES");
-    let map = map.ok_or(LoadError::Missing("PREFIXES"))?;
-    let mut prefixes: Array<_, PrefixRules> = map.try_into().map_err(failed("PREFIXES"))?;
-    prefixes
-        .set(0, PrefixRules::new(rules), 0)
-        .map_err(failed("PREFIXES"))?;
-    let map = ebpf.map_mut("FREE_NUMBERS");
-    let map = map.ok_or(LoadError::Missing("FREE_NUMBERS"))?;
-    let mut numbers: Stack<_, u32> = map.try_into().map_err(failed("FREE_NUMBERS"))?;
-    for number in (first..first + room).rev() {
-        numbers.push(number, 0).map_err(failed("FREE_NUMBERS"))?;
+/// Writes the rules.
+pub(super) fn fill_rules(ebpf: &mut Ebpf, rules: &[PrefixRule]) -> Result<(), LoadError> {
+    let name = "PREFIXES";
+    let map = ebpf.map_mut(name).ok_or(LoadError::Missing(name))?;
+    let filled = Array::<_, PrefixRules>::try_from(map)
+        .and_then(|mut prefixes| prefixes.set(0, PrefixRules::new(rules), 0));
+    filled.map_err(|source| LoadError::Fill { name, source })
+}
+
+/// Writes the numbers for the devices that match the rules.
+pub(super) fn fill_numbers(ebpf: &mut Ebpf, numbers: Range<u32>) -> Result<(), LoadError> {
+    let name = "FREE_NUMBERS";
+    let failed = |source| LoadError::Fill { name, source };
+    let map = ebpf.map_mut(name).ok_or(LoadError::Missing(name))?;
+    let mut free: Stack<_, u32> = map.try_into().map_err(failed)?;
+    for number in numbers.rev() {
+        free.push(number, 0).map_err(failed)?;
     }
     Ok(())
 }

@@ -2,6 +2,27 @@
 
 use super::attach::{AttachMode, IngressHook};
 use super::interface::Interface;
+use super::link_pins::{self, LinkPins, Place};
+
+/// Chooses the ingress hook. Where the choice is free, what an earlier process chose and pinned
+/// stays: another hook would leave a gap.
+pub(super) fn choose_or_keep(
+    interface: &Interface,
+    mode: AttachMode,
+    pins: Option<&LinkPins>,
+) -> (IngressHook, String) {
+    let (hook, reason) = choose(interface, mode);
+    let has = |hook| pins.is_some_and(|pins| pins.has(Place::of(interface, hook)));
+    let pinned = match (has(link_pins::XDP), has(link_pins::INGRESS)) {
+        (true, false) => IngressHook::Xdp,
+        (false, true) => IngressHook::Tc,
+        _ => hook,
+    };
+    if mode != AttachMode::Auto || pinned == hook {
+        return (hook, reason);
+    }
+    (pinned, "chosen when it was first attached".to_owned())
+}
 
 /// Chooses the ingress hook by what the interface is; returns with it why.
 #[must_use]

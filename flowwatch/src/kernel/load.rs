@@ -3,6 +3,7 @@
 //! The object is committed beside the sources (`cargo xtask build-ebpf`); nothing is attached here.
 
 use std::io;
+use std::path::Path;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError, SchedClassifier};
@@ -13,7 +14,7 @@ use flowwatch_common::prefix::PrefixRule;
 use super::batch::Access;
 use super::clock::{ClockError, TickClock};
 use super::device_table::{DeviceTable, DeviceTableError};
-use super::drain::{Drain, DrainError};
+use super::drain::{self, Drain, DrainError, EpochSlot};
 use super::found::{self, FoundDevices};
 use super::support::{NotPermitted, io_error_of, is_not_permitted};
 
@@ -50,7 +51,31 @@ pub struct LoadOptions<'a> {
     pub log_level: u8,
     /// How tables are read; batches, unless a test wants the other way.
     pub access: Access,
+    /// Where the maps are pinned that outlive the process; nothing when none does.
+    pub pins: Option<MapPins<'a>>,
 }
+
+/// Pinned maps: made, or those of an earlier process.
+#[derive(Clone, Copy, Debug)]
+pub struct MapPins<'a> {
+    /// Their folder.
+    pub folder: &'a Path,
+    /// Whether they are there; then they are taken as they are, with what they hold.
+    pub is_taken_over: bool,
+}
+
+/// The maps that are pinned, beside flow tables and serials: all that holds what was seen. What is
+/// written here only is written anew.
+const PINNED: [&str; 8] = [
+    drain::EPOCH,
+    "DEVICE_COUNTERS",
+    "FOUND_DEVICES",
+    "FREE_NUMBERS",
+    "FOUND_NO_ROOM",
+    "SAMPLES",
+    "SAMPLE_COUNTERS",
+    "STREAMS",
+];
 
 /// Loading failed.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +166,11 @@ impl Programs {
     }
 }
 
+/// Returns the object's checksum (CRC-32 of IEEE 802.3), by which it is told from other versions'.
+pub(super) fn checksum() -> u32 {
+    crc32fast::hash(OBJECT)
+}
+
 /// Loads the object. The programs for XDP and tc are loaded when they are attached.
 ///
 /// # Errors
@@ -151,11 +181,14 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, LoadError> {
     let mut ebpf = load_maps(options, &table)?;
     fill_devices(&mut ebpf, &table)?;
     let room = found::room(options.devices.len(), options.prefixes.len());
-    let numbers = (options.devices.len() as u32, room);
-    found::fill(&mut ebpf, options.prefixes, numbers)?;
-    let epoch = take(&mut ebpf, "EPOCH")?;
+    found::fill_rules(&mut ebpf, options.prefixes)?;
+    if !options.pins.is_some_and(|pins| pins.is_taken_over) {
+        let first = options.devices.len() as u32;
+        found::fill_numbers(&mut ebpf, first..first + room)?;
+    }
+    let epoch = take(&mut ebpf, drain::EPOCH)?;
     Ok(Loaded {
-        drain: Drain::start(epoch, options.flow_table_size, options.access)?,
+        drain: start_drain(options, epoch)?,
         device_counters: take(&mut ebpf, "DEVICE_COUNTERS")?,
         found: FoundDevices {
             numbers: take(&mut ebpf, "FOUND_DEVICES")?,
@@ -170,6 +203,17 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Loaded, LoadError> {
     })
 }
 
+fn start_drain(options: &LoadOptions<'_>, epoch: EpochSlot) -> Result<Drain, DrainError> {
+    let (entries, access) = (options.flow_table_size, options.access);
+    match options.pins {
+        None => Drain::start(epoch, entries, access),
+        Some(pins) if pins.is_taken_over => {
+            Ok(Drain::resume(pins.folder, access, None)?.through(epoch))
+        }
+        Some(pins) => Drain::pin(pins.folder, epoch, entries, access),
+    }
+}
+
 fn load_maps(options: &LoadOptions<'_>, table: &DeviceTable) -> Result<Ebpf, LoadError> {
     let room = found::room(options.devices.len(), options.prefixes.len());
     let counters = ((options.devices.len() as u32 + room) * 2).max(1);
@@ -182,6 +226,11 @@ fn load_maps(options: &LoadOptions<'_>, table: &DeviceTable) -> Result<Ebpf, Loa
         .override_global(aya_log::LEVEL, &options.log_level, false)
         .map_max_entries("DEVICES", table.slot_count())
         .map_max_entries("DEVICE_COUNTERS", counters);
+    if let Some(pins) = options.pins {
+        for name in PINNED {
+            loader.map_pin_path(name, pins.folder.join(name));
+        }
+    }
     load_object(&mut loader, OBJECT)
 }
 

@@ -87,6 +87,7 @@ pub fn load_programs() -> Result<Vec<ProgramProbe>, LoadError> {
         flow_table_size: 1,
         log_level: 0,
         access: Access::Batch,
+        pins: None,
     };
     let mut loaded = load::load(&options)?;
     let mut probes = Vec::new();

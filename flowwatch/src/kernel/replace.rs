@@ -10,7 +10,8 @@ use aya::programs::tc::SchedClassifierLink;
 use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, SchedClassifier, Xdp};
 
-use super::attach::{AttachError, Attached, Attachment, TcSide, loadable_xdp_program, refusal};
+use super::attach::{AttachError, Attached, Attachment};
+use super::hooks::{TcSide, loadable_xdp_program, refusal};
 use super::load;
 
 /// An interface that refused a program at one of its hooks.

@@ -24,6 +24,7 @@ pub(super) fn load_programs(addresses: &[MacAddress], plan: &RunPlan) -> anyhow:
         flow_table_size: plan.flow_table_size,
         log_level: kernel_log_level(),
         access: Access::Batch,
+        pins: None,
     };
     Ok(load::load(&options)?)
 }

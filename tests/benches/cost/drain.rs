@@ -1,11 +1,14 @@
 //! The drain's rate: entries a second out of the kernel's table, and into the window.
 
+use std::fs;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use flowwatch::kernel::load::{Loaded, program};
 use flowwatch::store::FlowTable;
+use flowwatch_tests::pin_folder::PinFolder;
 
 use crate::frames;
 use crate::programs;
@@ -22,22 +25,32 @@ pub(crate) fn bench(rounds: usize) -> Result<()> {
         "", "minimum", "median", "maximum"
     );
     for size in SIZES {
-        let mut loaded = programs::flowwatch(size)?;
+        let mut own = programs::flowwatch(size)?;
+        let pins = PinFolder::new()?;
+        let folder = PathBuf::from(pins.path());
+        fs::create_dir(&folder)?;
+        let mut pinned = programs::pinned(size, &folder)?;
         let mut waits = Vec::new();
-        let mut rates = [Vec::new(), Vec::new()];
+        let mut rates = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..rounds {
-            for (rate, into_window) in rates.iter_mut().zip([false, true]) {
-                fill(&loaded, size)?;
-                let drained = drain(&mut loaded, size, into_window)?;
+            let ways = [(false, false), (false, true), (true, true)];
+            for (rate, (is_pinned, into_window)) in rates.iter_mut().zip(ways) {
+                let loaded = if is_pinned { &mut pinned } else { &mut own };
+                fill(loaded, size)?;
+                let drained = drain(loaded, size, into_window)?;
                 waits.push(drained.swap * 1e3);
                 rate.push(f64::from(size) / drained.reading / 1e6);
             }
         }
-        let [read, kept] = rates.map(Spread::of);
+        let [read, kept, kept_pinned] = rates.map(Spread::of);
         println!("{size} entries");
         println!("{:<38} {:.1}", "  wait for the swap, ms", Spread::of(waits));
         println!("{:<38} {read:.2}", "  read, million entries/s");
         println!("{:<38} {kept:.2}", "  read and kept, million entries/s");
+        println!(
+            "{:<38} {kept_pinned:.2}",
+            "  pinned: read, kept, then emptied"
+        );
     }
     Ok(())
 }
@@ -67,12 +80,13 @@ fn drain(loaded: &mut Loaded, size: u32, into_window: bool) -> Result<Drained> {
     let start = Instant::now();
     loaded.drain.swap()?;
     let swapped = Instant::now();
-    let entries = loaded.drain.empty_quiet_table(&clock, &mut |flow| {
+    let entries = loaded.drain.read(&clock, &mut |flow| {
         packets += flow.up.packets;
         if into_window {
             window.fold(flow);
         }
     })?;
+    loaded.drain.finish()?;
     let end = Instant::now();
     ensure!(
         (entries, packets) == (size.into(), size.into()),

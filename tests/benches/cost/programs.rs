@@ -1,5 +1,6 @@
 //! The loaded programs: flowwatch's, and the yardsticks that they are measured against.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -7,7 +8,7 @@ use aya::Ebpf;
 use aya::maps::HashMap;
 use aya::programs::{Program, TestRun as _, TestRunOptions};
 use flowwatch::kernel::batch::Access;
-use flowwatch::kernel::load::{self, LoadOptions, Loaded, program};
+use flowwatch::kernel::load::{self, LoadOptions, Loaded, MapPins, program};
 use flowwatch_common::abi::mac_word;
 use nix::time::{ClockId, clock_gettime};
 
@@ -18,12 +19,26 @@ static YARDSTICK: &[u8] = aya::include_bytes_aligned!("../../bpf/yardstick.bpf.o
 
 /// Loads flowwatch's programs, with the one device.
 pub(crate) fn flowwatch(flow_table_size: u32) -> Result<Loaded> {
+    load_with(flow_table_size, None)
+}
+
+/// Likewise, with maps that are pinned in a folder.
+pub(crate) fn pinned(flow_table_size: u32, folder: &Path) -> Result<Loaded> {
+    let pins = MapPins {
+        folder,
+        is_taken_over: false,
+    };
+    load_with(flow_table_size, Some(pins))
+}
+
+fn load_with(flow_table_size: u32, pins: Option<MapPins<'_>>) -> Result<Loaded> {
     let options = LoadOptions {
         devices: &[mac_word(DEVICE.0)],
         prefixes: &[],
         flow_table_size,
         log_level: 0,
         access: Access::Batch,
+        pins,
     };
     let mut loaded = load::load(&options)?;
     for name in [program::XDP_FRAGMENTS, program::INGRESS, program::EGRESS] {

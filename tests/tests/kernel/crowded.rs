@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use aya::maps::PerCpuValues;
+use aya::maps::{IterableMap as _, PerCpuValues};
 use flowwatch::kernel::batch::{Access, TableReader};
 use flowwatch::kernel::drain::FlowTable;
 use flowwatch_common::abi::{FlowCounters, FlowKey};
@@ -79,8 +79,12 @@ fn check(access: Access, keys: &BTreeSet<FlowKey>) -> Result<()> {
         table.insert(key, values, 0)?;
     }
     let mut reader = TableReader::new(access)?;
+    let mut read = Vec::new();
+    let count = reader.read(table.map(), &mut |octets, _| read.push(octets.to_vec()))?;
+    assert_eq!((reader.access(), count), (access, keys.len() as u64));
     let mut taken = Vec::new();
-    let count = reader.empty(&table, &mut |octets, _| taken.push(octets.to_vec()))?;
+    let count = reader.empty(table.map(), &mut |octets, _| taken.push(octets.to_vec()))?;
+    assert_eq!(taken, read, "what is read stays");
     assert_eq!((reader.access(), count), (access, keys.len() as u64));
     let as_octets = |key: &FlowKey| {
         let words = key.remote.into_iter().chain([key.device, key.transport]);
@@ -89,7 +93,7 @@ fn check(access: Access, keys: &BTreeSet<FlowKey>) -> Result<()> {
     let taken: BTreeSet<Vec<u8>> = taken.into_iter().collect();
     assert_eq!(taken, keys.iter().map(as_octets).collect());
     assert_eq!(
-        reader.empty(&table, &mut |_, _| ())?,
+        reader.empty(table.map(), &mut |_, _| ())?,
         0,
         "the table is empty"
     );

@@ -70,6 +70,7 @@ impl Programs {
             flow_table_size: choice.flow_table_size,
             log_level: 0,
             access: choice.access,
+            pins: None,
         };
         let mut loaded = load::load(&options).unwrap();
         for hook in choice.hooks {
@@ -167,6 +168,13 @@ impl Programs {
 /// Runs the programs on frames.
 #[derive(Clone, Copy)]
 pub(crate) struct Runner<'a>(&'a load::Programs);
+
+impl<'a> Runner<'a> {
+    /// Runs programs that a test loaded itself.
+    pub(crate) fn of(programs: &'a load::Programs) -> Self {
+        Self(programs)
+    }
+}
 
 impl Runner<'_> {
     /// Runs a hook's program so many times on a frame, and checks the last verdict. More than once
