@@ -40,6 +40,7 @@ pub mod top;
 pub mod devices;
 pub mod doctor;
 pub mod exit;
+pub mod instance;
 pub mod privileges;
 pub mod recall;
 pub mod replay;

@@ -270,6 +270,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
     },
     Layer {
+        module: "instance",
+        may_import: &["kernel::support"],
+    },
+    Layer {
         module: "run",
         may_import: &[
             "doctor",
