@@ -44,6 +44,7 @@ pub mod instance;
 pub mod privileges;
 pub mod recall;
 pub mod replay;
+pub mod retirement;
 pub mod run;
 pub mod sides;
 mod stop;

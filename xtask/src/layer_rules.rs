@@ -274,6 +274,10 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["kernel::support"],
     },
     Layer {
+        module: "retirement",
+        may_import: &["observation", "kernel", "model", "history"],
+    },
+    Layer {
         module: "run",
         may_import: &[
             "doctor",
