@@ -13,6 +13,7 @@ mod diff;
 mod doctor;
 mod export;
 mod history;
+mod persist;
 mod replay;
 mod report;
 mod result;
@@ -42,6 +43,7 @@ pub use self::diff::DiffArgs;
 pub use self::doctor::DoctorArgs;
 pub use self::export::ExportArgs;
 pub use self::history::HistoryArgs;
+pub use self::persist::{PersistArgs, PlaceArgs};
 pub use self::replay::ReplayArgs;
 pub use self::report::ReportArgs;
 pub use self::result::ResultArgs;
@@ -86,6 +88,9 @@ A configuration file, with every setting that it may hold (the command line wins
   socket = \"/run/flowwatch/live.sock\"
   socket_group = \"flowwatch\"
   user = \"flowwatch\"
+  persist = true
+  pin_directory = \"/sys/fs/bpf/flowwatch\"
+  run_directory = \"/run/flowwatch\"
   [history]
   file = \"/var/lib/flowwatch/history.db\"
   record_interval = \"60s\"
@@ -126,7 +131,7 @@ pub enum Command {
     /// or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
     #[command(override_usage = RUN_USAGE, after_help = run_examples())]
     #[command(after_long_help = format!("{}\n\n{}", run_examples(), described_fields()))]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
 
     /// Print who talked to whom in a capture file; needs no privileges
     ///
@@ -216,6 +221,9 @@ pub struct RunArgs {
     #[command(flatten)]
     export: ExportArgs,
 
+    #[command(flatten)]
+    persist: PersistArgs,
+
     /// What sees the frames that devices send [default: auto] [example: --attach tc]
     #[arg(long, value_name = "HOOK", value_parser = word_values(ATTACH_MODES))]
     attach: Option<AttachMode>,
@@ -271,6 +279,7 @@ impl RunArgs {
                 group: args.socket_group,
             },
             user: args.user,
+            persist: args.persist.settings(),
             ..args.result.settings()
         }
     }
@@ -392,7 +401,7 @@ mod tests {
             .into_iter()
             .chain(arguments.split_whitespace());
         parse(arguments).map(|cli| match cli.command {
-            Command::Run(args) => args,
+            Command::Run(args) => *args,
             _ => panic!("not run"),
         })
     }
@@ -417,7 +426,8 @@ mod tests {
              --geo b.mmdb --no-builtin-geo --format csv --output out.csv --attach tc \
              --flow-table-size 7 --tc-hook clsact -vv --history h.db --record-interval 5s \
              --socket s.sock --socket-group wheel \
-             --journal j --keep-minutes 1h --keep-hours 2d --keep-days 3y",
+             --journal j --keep-minutes 1h --keep-hours 2d --keep-days 3y --persist \
+             --pin-directory p --run-directory r",
         )
         .unwrap();
         assert_eq!(args.log_level(), log::LevelFilter::Debug);
@@ -441,6 +451,9 @@ mod tests {
         let history = plan.history.unwrap();
         assert_eq!(history.history, PathBuf::from("h.db"));
         assert_eq!(history.journal, PathBuf::from("j"));
+        assert!(plan.persist.is_wanted);
+        assert_eq!(plan.persist.pins, PathBuf::from("p"));
+        assert_eq!(plan.persist.run_directory, PathBuf::from("r"));
         assert_eq!(history.interval, Duration::from_secs(5));
         let kept = history.retention;
         let kept = [kept.minutes, kept.hours, kept.days].map(|kept| kept.as_secs() / 3_600);

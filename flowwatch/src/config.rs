@@ -25,8 +25,8 @@ use crate::{
     live::SocketOptions,
     model::DeviceTag,
     plan::{
-        ATTACH_MODES, Settings, parse_duration, parse_flow_table_size, parse_format,
-        parse_interval, parse_word,
+        ATTACH_MODES, PersistSettings, Settings, parse_duration, parse_flow_table_size,
+        parse_format, parse_interval, parse_word,
     },
 };
 
@@ -49,6 +49,9 @@ const KEYS: &[&str] = &[
     "socket",
     "socket_group",
     "user",
+    "persist",
+    "pin_directory",
+    "run_directory",
 ];
 
 const DEVICE_KEYS: &[&str] = &["name", "mac"];
@@ -233,6 +236,9 @@ struct File {
     socket: Option<PathBuf>,
     socket_group: Option<String>,
     user: Option<String>,
+    persist: Option<bool>,
+    pin_directory: Option<PathBuf>,
+    run_directory: Option<PathBuf>,
 }
 
 impl File {
@@ -259,6 +265,11 @@ impl File {
                 group: self.socket_group,
             },
             user: self.user,
+            persist: PersistSettings {
+                persist: self.persist,
+                pin_directory: self.pin_directory.map(|path| folder.join(path)),
+                run_directory: self.run_directory.map(|path| folder.join(path)),
+            },
         }
     }
 }
@@ -338,6 +349,7 @@ mod tests {
             "interfaces = ['br-lan']\ninterval = '500ms'\nduration = '1h'\n\
              geo = ['city.mmdb', '/srv/asn.mmdb']\nbuiltin_geo = false\nformat = 'csv'\n\
              output = 'out.csv'\nattach = 'xdp'\nflow_table_size = 1000\n\
+             persist = true\npin_directory = 'pins'\nrun_directory = '/run/lab'\n\
              [history]\nfile = 'h.db'\nrecord_interval = '5m'\njournal = 'j'\n\
              minutes = '1h'\nhours = '2d'\ndays = '3y'\n\
              [[device]]\nname = 'camera'\nmac = '2c:aa:8e:01:02:03'\n\
@@ -357,11 +369,15 @@ mod tests {
         assert_eq!(settings.attach, Some(AttachMode::Xdp));
         assert_eq!(settings.flow_table_size, Some(1000));
         assert_eq!(settings.devices.len(), 2);
-        let history = settings.history.into_options().unwrap();
+        let history = settings.history.into_options(&settings.persist).unwrap();
         assert_eq!(history.history, Path::new("/etc/h.db"));
         assert_eq!(history.journal, Path::new("/etc/j"));
         assert_eq!(history.interval, Duration::from_mins(5));
         assert_eq!(history.retention.hours, Duration::from_hours(48));
+        assert_eq!(settings.persist.persist, Some(true));
+        let persist = settings.persist.options();
+        assert_eq!(persist.pins, Path::new("/etc/pins"));
+        assert_eq!(persist.run_directory, Path::new("/run/lab"));
         assert_eq!(settings.devices[1].mac, "50:c7:bf:0a:0b:0c".parse().ok());
     }
 
@@ -413,7 +429,7 @@ mod tests {
             "zzz = 1\n[[device]]\nq = 1",
             "`/etc/fw.toml`, line 1: unknown key `zzz`; known are interfaces, device, interval, \
              duration, geo, builtin_geo, format, output, attach, flow_table_size, history, \
-             export, socket, socket_group, user",
+             export, socket, socket_group, user, persist, pin_directory, run_directory",
         );
     }
 

@@ -11,6 +11,7 @@ mod export;
 mod history;
 mod hooks;
 mod interfaces;
+mod persist;
 mod replay;
 mod report;
 mod top;
@@ -43,6 +44,7 @@ pub use self::doctor::{DEFAULT_LISTENING, DoctorPlan, Listen};
 pub use self::export::parse_export_interval;
 pub use self::history::{DEFAULT_HISTORY, DEFAULT_RECORD_INTERVAL, HistorySettings, parse_kept};
 pub use self::hooks::{ATTACH_MODES, TC_HOOKS};
+pub use self::persist::{DEFAULT_RUN_DIRECTORY, DetachPlan, PersistOptions, PersistSettings};
 pub use self::replay::{CaptureDevice, CaptureTag, ReplayPlan};
 pub use self::report::{PAGE, ReportForm, ReportPlan, ReportSource, ReportWish, parse_form};
 pub use self::top::{PlayPlan, TopPlan, WatchPlan, parse_speed};
@@ -96,6 +98,8 @@ pub struct Settings {
     pub socket: SocketOptions,
     /// The user to go on as.
     pub user: Option<String>,
+    /// Whether counting outlives the process.
+    pub persist: PersistSettings,
 }
 
 impl Settings {
@@ -131,6 +135,7 @@ impl Settings {
             export: self.export.over(base.export),
             socket: self.socket.over(base.socket),
             user: self.user.or(base.user),
+            persist: self.persist.over(base.persist),
         }
     }
 }
@@ -176,6 +181,8 @@ pub struct RunPlan {
     pub socket: Option<SocketOptions>,
     /// The user to go on as, once nothing takes root any more; without one, it stays the same.
     pub user: Option<String>,
+    /// Whether counting outlives the process.
+    pub persist: PersistOptions,
 }
 
 /// Why settings are no plan.
@@ -189,6 +196,12 @@ pub enum PlanError {
     /// Not a name that Linux gives to an interface.
     #[error("`{0}` is not an interface's name; `ip link` lists them")]
     Interface(String),
+    /// Counting is to outlive the process, and there is nowhere to record what it counts.
+    #[error(
+        "nothing to record in what is counted while nothing runs: --persist needs a history; name \
+         its file with --history"
+    )]
+    PersistsNowhere,
     /// No device.
     #[error("no device to count; tag at least one: --device camera=2c:aa:8e:01:02:03")]
     NoDevice,
@@ -248,6 +261,11 @@ impl TryFrom<Settings> for RunPlan {
 
     fn try_from(settings: Settings) -> Result<Self, PlanError> {
         check_devices(&settings.devices, &settings.prefixes)?;
+        let persist = settings.persist.options();
+        let history = settings.history.into_options(&settings.persist);
+        if persist.is_wanted && history.is_none() {
+            return Err(PlanError::PersistsNowhere);
+        }
         Ok(Self {
             interfaces: interfaces::checked(settings.interfaces)?,
             devices: settings.devices,
@@ -262,9 +280,10 @@ impl TryFrom<Settings> for RunPlan {
             attach: settings.attach.unwrap_or_default(),
             tc_hook: settings.tc_hook.unwrap_or_default(),
             flow_table_size: settings.flow_table_size.unwrap_or(DEFAULT_FLOW_TABLE_SIZE),
-            history: settings.history.into_options(),
             socket: Some(settings.socket),
             user: settings.user,
+            persist,
+            history,
         })
     }
 }
@@ -349,6 +368,25 @@ mod tests {
             same_mac,
             "`camera` and `tv` have the same MAC address 2c:aa:8e:00:00:01; tag it once"
         );
+    }
+
+    #[test]
+    fn what_outlives_the_process_needs_a_history() {
+        let persisting = |history: Option<&str>| Settings {
+            persist: PersistSettings {
+                persist: Some(true),
+                ..PersistSettings::default()
+            },
+            history: HistorySettings {
+                file: history.map(Into::into),
+                ..HistorySettings::default()
+            },
+            ..settings(&["eth0"], &[CAMERA])
+        };
+        let refused = RunPlan::try_from(persisting(None));
+        assert_eq!(refused.unwrap_err(), PlanError::PersistsNowhere);
+        let plan = RunPlan::try_from(persisting(Some("h.db"))).unwrap();
+        assert!(plan.persist.is_wanted && plan.history.is_some());
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::{DEVICE_KEYS, KEYS, history, parse};
 use crate::history::Retention;
+use crate::kernel::pins::DEFAULT_PIN_DIRECTORY;
 use crate::live::SocketOptions;
 use crate::plan::{
-    DEFAULT_FLOW_TABLE_SIZE, DEFAULT_HISTORY, DEFAULT_INTERVAL, DEFAULT_RECORD_INTERVAL, PlanError,
-    RunPlan, Settings,
+    DEFAULT_FLOW_TABLE_SIZE, DEFAULT_HISTORY, DEFAULT_INTERVAL, DEFAULT_RECORD_INTERVAL,
+    DEFAULT_RUN_DIRECTORY, PlanError, RunPlan, Settings,
 };
 
 const EXAMPLE: &str = include_str!("../../packaging/flowwatch.toml");
@@ -68,6 +69,9 @@ fn what_it_shows_as_in_use_is() {
         settings.history.record_interval,
         Some(DEFAULT_RECORD_INTERVAL)
     );
-    let recorder = settings.history.into_options().unwrap();
+    let persist = settings.persist.options();
+    assert_eq!(persist.pins, Path::new(DEFAULT_PIN_DIRECTORY));
+    assert_eq!(persist.run_directory, Path::new(DEFAULT_RUN_DIRECTORY));
+    let recorder = settings.history.into_options(&settings.persist).unwrap();
     assert_eq!(recorder.retention, Retention::default());
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ValueError, parse_duration};
+use super::{PersistSettings, ValueError, parse_duration};
 use crate::history::{RecorderOptions, Retention};
 
 /// The history that is read unless the user names another: the service's.
@@ -48,13 +48,17 @@ impl HistorySettings {
         }
     }
 
-    /// Returns how to record; nothing without a file.
+    /// Returns how to record; nothing without a file. The journal is in the run directory, where
+    /// the user named one and no other folder for it.
     #[must_use]
-    pub fn into_options(self) -> Option<RecorderOptions> {
+    pub fn into_options(self, persist: &PersistSettings) -> Option<RecorderOptions> {
         let history = self.file?;
         let kept = Retention::default();
         Some(RecorderOptions {
-            journal: self.journal.unwrap_or_else(|| journal_of(&history)),
+            journal: self
+                .journal
+                .or_else(|| persist.run_directory.clone())
+                .unwrap_or_else(|| journal_of(&history)),
             interval: self.record_interval.unwrap_or(DEFAULT_RECORD_INTERVAL),
             retention: Retention {
                 minutes: self.minutes.unwrap_or(kept.minutes),
@@ -118,13 +122,17 @@ mod tests {
 
     #[test]
     fn without_a_file_nothing_is_recorded() {
-        assert!(HistorySettings::default().into_options().is_none());
+        assert!(
+            HistorySettings::default()
+                .into_options(&PersistSettings::default())
+                .is_none()
+        );
         let named = HistorySettings {
             file: Some("h.db".into()),
             hours: Some(Duration::from_hours(5)),
             ..HistorySettings::default()
         };
-        let options = named.into_options().unwrap();
+        let options = named.into_options(&PersistSettings::default()).unwrap();
         assert_eq!(options.interval, Duration::from_mins(1));
         assert_eq!(options.retention.hours, Duration::from_hours(5));
         assert_eq!(options.retention.days, Retention::default().days);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    CaptureTag, DEFAULT_INTERVAL, HistorySettings, PlanError, ReplayPlan, RunPlan, Settings,
-    ValueError,
+    CaptureTag, DEFAULT_INTERVAL, HistorySettings, PersistSettings, PlanError, ReplayPlan, RunPlan,
+    Settings, ValueError,
 };
 use crate::export::ExportSettings;
 use crate::live::Speed;
@@ -61,6 +61,7 @@ impl WatchPlan {
             duration: None,
             history: HistorySettings::default(),
             export: ExportSettings::default(),
+            persist: PersistSettings::default(),
             ..line.over(file)
         };
         let socket = settings.socket.path().to_owned();

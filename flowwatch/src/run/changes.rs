@@ -166,6 +166,7 @@ fn left_out(before: &RunPlan, after: &RunPlan) -> Vec<&'static str> {
         export,
         socket,
         user,
+        persist,
     } = before;
     let sockets = [socket, &after.socket].map(Option::as_ref);
     let paths = sockets.map(|socket| socket.map(|it| &it.path));
@@ -182,6 +183,7 @@ fn left_out(before: &RunPlan, after: &RunPlan) -> Vec<&'static str> {
         ("socket", paths[0] != paths[1]),
         ("socket_group", groups[0] != groups[1]),
         ("user", *user != after.user),
+        ("persist", *persist != after.persist),
     ];
     let different = is_different.into_iter().filter(|(_, is_it)| *is_it);
     different.map(|(setting, _)| setting).collect()
