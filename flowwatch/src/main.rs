@@ -14,7 +14,7 @@ use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
 use flowwatch::format::{FormatEntry, Surface};
 use flowwatch::grouping::Groups;
-use flowwatch::kernel::load;
+use flowwatch::kernel::{load, pins};
 use flowwatch::output::{Output, OutputError};
 use flowwatch::plan::{ReportForm, RunPlan, Settings};
 use flowwatch::privileges::PrivilegeError;
@@ -61,6 +61,10 @@ fn count(args: &RunArgs) -> anyhow::Result<()> {
     let file = settings_of(args.config.as_deref())?;
     let plan = RunPlan::try_from(args.settings().over(file))?;
     let output = Output::open(plan.output.as_deref())?;
+    if plan.persist.is_wanted {
+        // Mounting takes more than counting does.
+        pins::prepare(&plan.persist.pins)?;
+    }
     limit_privileges(&plan, args.config.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

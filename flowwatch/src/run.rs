@@ -7,15 +7,20 @@ mod attachments;
 mod changes;
 mod clock_step;
 mod drainer;
+mod earlier;
+mod ending;
 mod following;
 mod geo_watch;
 mod kernel_log;
 mod loading;
 mod numbers;
+mod placing;
 mod recording;
 mod reload;
 mod remembering;
+mod sampled;
 mod served;
+mod standing;
 mod status;
 mod supervised;
 mod ticks;
@@ -24,24 +29,26 @@ mod watch;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use aya::maps::{MapData, PerCpuArray, RingBuf};
-use flowwatch_common::abi::SampleCounters;
+use aya::maps::{MapData, RingBuf};
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::unix::AsyncFd;
 use tokio::time::MissedTickBehavior;
 
-use self::drainer::{Before, Counting, Drainer, KernelSide, Recording};
+use self::drainer::{Counting, Drainer, KernelSide};
+use self::earlier::Earlier;
 use self::following::Following;
 use self::geo_watch::GeoWatch;
 use self::kernel_log::{open_kernel_log, readable};
-use self::loading::{load_programs, window};
+use self::loading::load_programs;
 use self::numbers::Numbers;
 use self::recording::Recordable;
 use self::reload::Reload;
 pub use self::reload::Reread;
 use self::remembering::Remembering;
+use self::sampled::{SampleLosses, take_samples};
 use self::served::Served;
 pub use self::served::Watcher;
+use self::standing::Standing;
 use self::status::{StatusFigures, StatusLine};
 use self::supervised::Supervised;
 use self::ticks::interval_of;
@@ -49,17 +56,16 @@ use self::watch::HookWatch;
 use crate::console;
 use crate::doctor;
 use crate::geo::Databases;
-use crate::history::Recorder;
-use crate::kernel::attach::{self, Attached};
+use crate::history::{GenerationId, Recorder};
+use crate::kernel::attach::Attached;
 use crate::kernel::clock::TickClock;
 use crate::kernel::interface::{self, Interface};
 use crate::kernel::load::{self, Programs, program};
 use crate::kernel::log::KernelLog;
+use crate::kernel::samples;
 use crate::kernel::self_test::SelfTest;
-use crate::kernel::{samples, totals};
-use crate::model::TaggedDevices;
 use crate::names::{NameLimits, NameTable};
-use crate::observation::{DeviceId, PayloadSample};
+use crate::observation::DeviceId;
 use crate::plan::RunPlan;
 use crate::stop::Stop;
 use crate::store::Snapshot;
@@ -93,12 +99,13 @@ pub async fn run(
     }
     let reload = Reload::start(plan, reread)?;
     let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
-    let recorder = plan.history.as_ref().map(Recorder::open).transpose()?;
+    let (standing, recorder) = Standing::open(plan)?;
     // Before the list is made, so that no change after it goes unnoticed.
     let following = Following::start(&plan.interfaces, plan.attach_options());
     let interfaces = interface::resolve(&plan.interfaces, &interface::list().await?)?;
     warn(&doctor::warnings(&plan.interfaces, &interfaces, &databases).await);
-    let mut session = Session::start(plan, &interfaces, following, reload, databases, recorder)?;
+    let kept = (databases, recorder, standing);
+    let mut session = Session::start(plan, &interfaces, following, reload, kept)?;
     // Only what passes from now on can tell of a hook that doesn't run.
     session.watch.compare_with(interface::list().await?);
     session.announce();
@@ -114,19 +121,19 @@ pub async fn run(
 /// Everything that counting holds while it goes on.
 struct Session {
     attached: Attached,
+    /// What outlives the process; nothing when nothing does.
+    standing: Option<Standing>,
     programs: Programs,
     drainer: Drainer,
     clock: TickClock,
     ring: AsyncFd<RingBuf<MapData>>,
     kernel_log: Option<AsyncFd<KernelLog>>,
-    sample_counters: PerCpuArray<MapData, SampleCounters>,
+    sample_losses: SampleLosses,
     watch: HookWatch,
     following: Following,
     reload: Reload,
     /// The devices' numbers here by the kernel's.
     numbers: Numbers,
-    /// Samples that earlier loads of the programs had no room for.
-    samples_dropped_before: u64,
     names: NameTable,
     remembering: Remembering,
     databases: Databases,
@@ -147,11 +154,11 @@ impl Session {
         interfaces: &[Interface],
         following: Following,
         reload: Reload,
-        databases: Databases,
-        recorder: Option<Recorder>,
+        (databases, recorder, standing): (Databases, Option<Recorder>, Option<Standing>),
     ) -> anyhow::Result<Self> {
         let addresses: Vec<_> = plan.devices.iter().filter_map(|it| it.mac).collect();
-        let mut loaded = load_programs(&addresses, plan)?;
+        let pins = standing.as_ref().map(Standing::maps);
+        let mut loaded = load_programs(&addresses, plan, pins)?;
         let count = addresses.len() as DeviceId;
         let numbers = Numbers::new(0..count, count);
         let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
@@ -160,34 +167,33 @@ impl Session {
         load::load_program(&mut loaded.programs.ebpf, program::EGRESS)?;
         // Before the first program counts, so that no flow is older than the counting.
         let started_at = Timestamp::now();
-        let attached = attach::attach(&mut loaded.programs.ebpf, interfaces, following.options())?;
+        let (ebpf, options) = (&mut loaded.programs.ebpf, following.options());
+        let (mut standing, attached) = standing::attach(standing, ebpf, interfaces, options)?;
         let clock = loaded.programs.clock()?;
-        let counting = Counting {
-            kernel: KernelSide {
-                drain: loaded.drain,
-                device_counters: loaded.device_counters,
-                found: loaded.found,
-                numbers: numbers.clone(),
-            },
-            before: Before::default(),
-            table: window(plan),
-            devices: TaggedDevices::new(&plan.devices, &plan.prefixes),
-            epochs: 0,
-            clock: *clock.moment(),
-            recorder: recorder.map(Recording::new),
+        let generation = standing.as_ref().map(Standing::generation);
+        let kernel = KernelSide {
+            drain: loaded.drain,
+            device_counters: loaded.device_counters,
+            found: loaded.found,
+            numbers: numbers.clone(),
+            generation: generation.unwrap_or_else(GenerationId::random),
+            earlier: Earlier::default(),
         };
+        let mut counting = Counting::new(plan, kernel, (recorder, standing.is_some()), &clock);
+        let told = standing.as_mut().map(|it| it.settle(&mut counting, &clock));
+        let told = told.transpose()?.unwrap_or_default();
         Ok(Self {
             following,
             reload,
             numbers,
-            samples_dropped_before: 0,
             attached,
+            standing,
             clock,
             programs: loaded.programs,
             drainer: Drainer::Idle(Box::new(counting)),
             ring: samples::watch(loaded.samples).context("watch the sample ring")?,
             kernel_log,
-            sample_counters: loaded.sample_counters,
+            sample_losses: SampleLosses::new(loaded.sample_counters, told.samples_dropped),
             watch: HookWatch::new(self_test),
             names: NameTable::new(NameLimits::default()),
             remembering: Remembering::start(plan.history.as_ref()),
@@ -268,10 +274,11 @@ impl Session {
         };
         self.remembering
             .hand_over(&counting.devices, &mut self.names);
+        let losses = counting.loss_counters(&self.sample_losses);
         let figures = StatusFigures {
             at: Timestamp::now(),
             devices: counting.devices.devices().len(),
-            samples_dropped: self.samples_dropped_before + samples_dropped(&self.sample_counters),
+            samples_dropped: self.sample_losses.since_the_window(losses.samples_dropped),
         };
         self.status.show(&counting.table, &figures);
         self.supervised.drained(&counting.table, &figures);
@@ -281,7 +288,11 @@ impl Session {
             databases: &self.databases,
             samples_dropped: figures.samples_dropped,
         };
-        known.record_when_due(counting)?;
+        if known.record_when_due(counting)?
+            && let Some(standing) = &mut self.standing
+        {
+            standing.note_told(losses);
+        }
         let mut counted = served::Counted {
             interfaces: self.following.interfaces(),
             names: &mut self.names,
@@ -302,99 +313,10 @@ impl Session {
         warn(&warnings);
         Ok(())
     }
-
-    /// Detaches, drains what is left, and joins everything.
-    async fn finish(
-        mut self,
-        outcome: anyhow::Result<()>,
-    ) -> anyhow::Result<(Snapshot, anyhow::Result<()>)> {
-        self.supervised.stopping();
-        if let Ok(clock) = self.programs.clock() {
-            self.take_up_clock(clock);
-        }
-        // What passes from here on may be too late for its hook.
-        self.watch.look().await;
-        let Self {
-            attached,
-            programs,
-            drainer,
-            ring,
-            mut names,
-            databases,
-            mut watch,
-            following,
-            served,
-            ..
-        } = self;
-        let attachments = attached.detach();
-        let interfaces = following.interfaces().to_vec();
-        let clock = programs.clock().unwrap_or(self.clock);
-        let (mut counting, under_way) = match drainer.into_counting().await {
-            Ok(counting) => counting,
-            Err(error) => return Err(outcome.err().unwrap_or_else(|| error.into())),
-        };
-        let drained = drain_rest(&mut counting, &clock);
-        // What can't be looked up is no reason to lose what was counted.
-        warn(&watch.complaints(&attachments).unwrap_or_default());
-        let ring = &mut ring.into_inner();
-        take_samples(ring, &clock, usize::MAX, &self.numbers, &mut names);
-        self.remembering
-            .hand_over_rest(&counting.devices, &mut names);
-        let dropped = self.samples_dropped_before + samples_dropped(&self.sample_counters);
-        let recordable = Recordable {
-            interfaces: &interfaces,
-            names: &names,
-            databases: &databases,
-            samples_dropped: dropped,
-        };
-        let recorded = recordable.record_rest(&mut counting);
-        let counted = served::Counted {
-            interfaces: &interfaces,
-            names: &mut names,
-            databases: &databases,
-            span: (self.started_at, Timestamp::now()),
-            samples_dropped: dropped,
-            clock_step_seconds: self.clock_step.map(|step| step.as_secs()),
-        };
-        let (snapshot, undelivered) = served.conclude(&mut counting, counted).await;
-        warn(&undelivered);
-        let outcome = outcome.and(under_way.map_err(Into::into)).and(drained);
-        let outcome = outcome.and(recorded);
-        Ok((snapshot, outcome))
-    }
 }
 
 fn warn(warnings: &[String]) {
     for warning in warnings {
         log::warn!("{warning}");
     }
-}
-
-/// Drains both tables: the one that was active when the programs were detached, and the one that
-/// programs still running elsewhere at that moment may have been given meanwhile.
-fn drain_rest(counting: &mut Counting, clock: &TickClock) -> anyhow::Result<()> {
-    counting.end_epoch(clock)?;
-    counting.end_last_epoch(clock)?;
-    Ok(())
-}
-
-/// Takes in the names in the ring's samples; returns whether none is left.
-fn take_samples(
-    ring: &mut RingBuf<MapData>,
-    clock: &TickClock,
-    most: usize,
-    numbers: &Numbers,
-    names: &mut NameTable,
-) -> bool {
-    samples::take(ring, clock, most, &mut |sample| {
-        let device = numbers.of(sample.device);
-        names.observe(&PayloadSample { device, ..sample });
-    })
-}
-
-/// Returns how many samples did not arrive. A figure that can't be read is no reason to stop.
-fn samples_dropped(counters: &PerCpuArray<MapData, SampleCounters>) -> u64 {
-    totals::read_samples(counters).map_or(0, |counters| {
-        counters.no_room + counters.unreadable + counters.turned_away
-    })
 }

@@ -295,6 +295,8 @@ pub(crate) const LAYERS: &[Layer] = &[
             "export",
             "plan",
             "supervisor",
+            "instance",
+            "retirement",
         ],
     },
     Layer {

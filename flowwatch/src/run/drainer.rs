@@ -6,15 +6,22 @@ use aya::maps::{MapData, MapError, PerCpuArray};
 use flowwatch_common::abi::DeviceCounters;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
+use super::earlier::Earlier;
+use super::loading::window;
 use super::numbers::Numbers;
+use super::recording::Recording;
+use super::sampled::SampleLosses;
 use crate::console;
 use crate::history::{Epoch, GenerationId, Recorder};
 use crate::kernel::clock::{Moment, TickClock};
 use crate::kernel::drain::{Drain, DrainError};
 use crate::kernel::found::FoundDevices;
+use crate::kernel::noted::LossCounters;
 use crate::kernel::totals;
 use crate::model::{Device, MacAddress, PrefixTag, TaggedDevices};
 use crate::observation::{DeviceId, DeviceTotals, EpochFlow};
+use crate::plan::RunPlan;
+use crate::retirement;
 use crate::store::FlowTable;
 
 /// A drain did not come to its end.
@@ -51,6 +58,8 @@ pub(crate) struct Counting {
     pub(crate) clock: Moment,
     /// What takes epochs for the history; nothing when none is kept.
     pub(crate) recorder: Option<Recording>,
+    /// Whether programs count on when this process has ended.
+    pub(crate) goes_on: bool,
 }
 
 /// One load of the programs: its counters.
@@ -60,6 +69,10 @@ pub(crate) struct KernelSide {
     pub(crate) found: FoundDevices,
     /// The devices' numbers here.
     pub(crate) numbers: Numbers,
+    /// Whose epochs these are.
+    pub(crate) generation: GenerationId,
+    /// What the counters had when the window began.
+    pub(crate) earlier: Earlier,
 }
 
 /// Another load of the programs, and whom it counts.
@@ -67,6 +80,7 @@ pub(crate) struct NextLoad {
     pub(crate) drain: Drain,
     pub(crate) device_counters: PerCpuArray<MapData, DeviceCounters>,
     pub(crate) found: FoundDevices,
+    pub(crate) generation: GenerationId,
     /// The devices' addresses, in the order of the kernel's numbers.
     pub(crate) addresses: Vec<MacAddress>,
     pub(crate) devices: Vec<Device>,
@@ -80,15 +94,37 @@ pub(crate) struct Before {
     frames_without_room: u64,
 }
 
-/// The recorder, and whose epochs it is given.
-pub(crate) struct Recording {
-    pub(crate) recorder: Recorder,
-    pub(crate) generation: GenerationId,
-    /// Whether it was told that the journal takes nothing.
-    is_told: bool,
+/// An epoch that ended.
+#[derive(Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) serial: u64,
+    /// Whether it did so when an earlier process counted.
+    pub(super) is_of_earlier: bool,
+    /// Whether no program counts any more.
+    pub(super) is_last: bool,
 }
 
 impl Counting {
+    /// Begins a window of what a plan wants counted. `goes_on` says whether programs count on when
+    /// this process has ended.
+    pub(crate) fn new(
+        plan: &RunPlan,
+        kernel: KernelSide,
+        (recorder, goes_on): (Option<Recorder>, bool),
+        clock: &TickClock,
+    ) -> Self {
+        Self {
+            kernel,
+            table: window(plan),
+            devices: TaggedDevices::new(&plan.devices, &plan.prefixes),
+            before: Before::default(),
+            epochs: 0,
+            clock: *clock.moment(),
+            recorder: recorder.map(Recording::new),
+            goes_on,
+        }
+    }
+
     /// Ends the epoch, adds its flows to the window and reads the totals.
     pub(crate) fn end_epoch(&mut self, clock: &TickClock) -> Result<u64, DrainerError> {
         self.end(clock, false)
@@ -100,8 +136,18 @@ impl Counting {
     }
 
     fn end(&mut self, clock: &TickClock, is_last: bool) -> Result<u64, DrainerError> {
+        let serial = self.kernel.drain.begin()?;
+        let ended = Ended {
+            serial,
+            is_of_earlier: false,
+            is_last,
+        };
+        self.take_in(clock, ended)
+    }
+
+    /// Takes in the quiet table's epoch, and empties the table when the epoch is in safety.
+    pub(super) fn take_in(&mut self, clock: &TickClock, ended: Ended) -> Result<u64, DrainerError> {
         self.follow_clock(clock);
-        self.kernel.drain.swap()?;
         self.take_up_found()?;
         let table = &mut self.table;
         let records = self.recorder.is_some();
@@ -111,8 +157,7 @@ impl Counting {
             let known = numbers.get(usize::from(device)).copied().flatten();
             known.unwrap_or_else(|| self.kernel.numbers.of(device))
         };
-        let drain = &mut self.kernel.drain;
-        let flows = drain.empty_quiet_table(clock, &mut |flow| {
+        let flows = self.kernel.drain.read(clock, &mut |flow| {
             let device = number_of(flow.device);
             let flow = EpochFlow { device, ..*flow };
             table.fold(&flow);
@@ -120,9 +165,10 @@ impl Counting {
                 drained.push(flow);
             }
         })?;
-        self.read_totals(is_last)?;
+        let totals = self.read_totals(ended.is_last)?;
         self.epochs += 1;
-        self.record(drained, is_last);
+        self.record(drained, &totals, ended);
+        self.kernel.drain.finish()?;
         Ok(flows)
     }
 
@@ -138,44 +184,66 @@ impl Counting {
     }
 
     /// Hands the epoch to the recorder.
-    fn record(&mut self, flows: Vec<EpochFlow>, is_last: bool) {
+    fn record(&mut self, flows: Vec<EpochFlow>, totals: &[(DeviceId, DeviceTotals)], ended: Ended) {
         let Some(recording) = &mut self.recorder else {
             return;
         };
-        let devices = (0..).zip(self.devices.devices());
-        let totals = devices
-            .filter(|(_, device)| !device.is_vacant())
-            .map(|(id, device)| (id, device.clone(), self.table.device(id).totals));
-        recording.take(&Epoch {
-            generation: recording.generation,
-            serial: self.epochs,
+        let ended_at = if ended.is_of_earlier {
+            retirement::ended_at(&flows, &self.clock)
+        } else {
             // By the clock that the flows are dated by: it may be set at any moment.
-            ended_at: self.clock.time_now(),
-            is_last,
+            self.clock.time_now()
+        };
+        let devices = self.devices.devices();
+        let of_known = totals.iter().filter_map(|(number, totals)| {
+            let device = devices.get(usize::from(*number))?;
+            (!device.is_vacant()).then(|| (*number, device.clone(), *totals))
+        });
+        recording.take(&Epoch {
+            generation: self.kernel.generation,
+            serial: ended.serial,
+            ended_at,
+            is_last: ended.is_last,
             flows,
-            totals: totals.collect(),
+            totals: of_known.collect(),
         });
     }
 
-    fn read_totals(&mut self, is_last: bool) -> Result<(), DrainerError> {
+    /// Reads the totals of this load's devices, and sets the window's.
+    fn read_totals(
+        &mut self,
+        is_last: bool,
+    ) -> Result<Vec<(DeviceId, DeviceTotals)>, DrainerError> {
+        let mut all = Vec::new();
         for (device, number) in (0..).zip(self.kernel.numbers.all()) {
             let Some(number) = number else { continue };
             let read = totals::read(&self.kernel.device_counters, device);
-            let mut totals = read.map_err(DrainerError::Totals)?;
+            let totals = read.map_err(DrainerError::Totals)?;
+            let mut shown = self.kernel.earlier.growth(device, &totals);
             let before = self.before.totals.get(usize::from(number));
-            totals += before.copied().unwrap_or_default();
+            shown += before.copied().unwrap_or_default();
             if is_last {
-                self.table.set_device_totals(number, totals);
+                self.table.set_device_totals(number, shown);
             } else {
-                self.table.set_totals_under_way(number, totals);
+                self.table.set_totals_under_way(number, shown);
             }
+            all.push((number, totals));
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Returns the frames of devices that a prefix tags and that found no room.
     pub(crate) fn frames_without_room(&self) -> u64 {
-        self.before.frames_without_room + self.kernel.found.frames_without_room()
+        let frames = self.kernel.found.frames_without_room();
+        self.before.frames_without_room + self.kernel.earlier.frames_since(frames)
+    }
+
+    /// Returns what the load counts of its losses.
+    pub(super) fn loss_counters(&self, samples: &SampleLosses) -> LossCounters {
+        LossCounters {
+            samples_dropped: samples.counted(),
+            prefix_frames: self.kernel.found.frames_without_room(),
+        }
     }
 
     /// Goes on with another load of the programs, which has taken the place of this one: what this one
@@ -184,7 +252,7 @@ impl Counting {
         // Programs of this load may have been under way when they were replaced: the first swap
         // waits for them, and the second drain has what they were given meanwhile.
         self.end_epoch(clock)?;
-        self.end_epoch(clock)?;
+        self.end_last_epoch(clock)?;
         self.before.frames_without_room = self.frames_without_room();
         let numbers = 0..self.devices.devices().len() as DeviceId;
         let totals = numbers.map(|number| self.table.device(number).totals);
@@ -203,13 +271,15 @@ impl Counting {
             device_counters: next.device_counters,
             found: next.found,
             numbers,
+            generation: next.generation,
+            earlier: Earlier::default(),
         };
         Ok(())
     }
 
     /// Takes up the devices that appeared under a prefix. After the swap: a device is noted before its
     /// first frame is counted, so all that are in the quiet table are known.
-    fn take_up_found(&mut self) -> Result<(), DrainerError> {
+    pub(super) fn take_up_found(&mut self) -> Result<(), DrainerError> {
         let found = self.kernel.found.read().map_err(DrainerError::Found)?;
         let mut by_number = BTreeMap::new();
         for (device, octets) in found {
@@ -226,28 +296,6 @@ impl Counting {
             console::tell(&format!("`{name}` appeared, and is counted"));
         }
         Ok(())
-    }
-}
-
-impl Recording {
-    /// Begins to give a recorder the epochs of a new set of maps.
-    pub(crate) fn new(recorder: Recorder) -> Self {
-        Self {
-            recorder,
-            generation: GenerationId::random(),
-            is_told: false,
-        }
-    }
-
-    /// Hands an epoch over; the kernel's tables have it no longer, so what the journal can't take
-    /// stays in memory.
-    fn take(&mut self, epoch: &Epoch) {
-        if let Err(error) = self.recorder.take(epoch) {
-            self.recorder.hold(epoch);
-            if !std::mem::replace(&mut self.is_told, true) {
-                log::warn!("{error}; until then, what is not recorded yet is in memory alone");
-            }
-        }
     }
 }
 

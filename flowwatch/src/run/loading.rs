@@ -5,13 +5,18 @@ use flowwatch_common::prefix::prefix_rule;
 
 use super::kernel_log::kernel_log_level;
 use crate::kernel::batch::Access;
-use crate::kernel::load::{self, LoadOptions, Loaded};
+use crate::kernel::load::{self, LoadOptions, Loaded, MapPins};
 use crate::model::MacAddress;
 use crate::plan::RunPlan;
 use crate::store::{FlowTable, WINDOW_FLOWS};
 
 /// Loads the programs for devices of these addresses, in this order, and for the plan's prefixes.
-pub(super) fn load_programs(addresses: &[MacAddress], plan: &RunPlan) -> anyhow::Result<Loaded> {
+/// `pins` says where maps are pinned that outlive the process.
+pub(super) fn load_programs(
+    addresses: &[MacAddress],
+    plan: &RunPlan,
+    pins: Option<MapPins<'_>>,
+) -> anyhow::Result<Loaded> {
     let devices = addresses.iter().map(|mac| mac_word(mac.octets()));
     let devices: Vec<u64> = devices.collect();
     let prefixes = plan.prefixes.iter().map(|tag| tag.prefix);
@@ -24,7 +29,7 @@ pub(super) fn load_programs(addresses: &[MacAddress], plan: &RunPlan) -> anyhow:
         flow_table_size: plan.flow_table_size,
         log_level: kernel_log_level(),
         access: Access::Batch,
-        pins: None,
+        pins,
     };
     Ok(load::load(&options)?)
 }

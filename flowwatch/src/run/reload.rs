@@ -20,10 +20,13 @@ use super::changes::{self, Changes};
 use super::drainer::NextLoad;
 use super::kernel_log::open_kernel_log;
 use super::loading::load_programs;
+use super::sampled::take_samples;
+use super::standing::{Generation, Standing, named, tags_of};
 use super::watch::HookWatch;
-use super::{Session, samples_dropped, take_samples, warn};
+use super::{Session, warn};
 use crate::console::tell;
 use crate::geo::Databases;
+use crate::history::GenerationId;
 use crate::kernel::attach::IngressHook;
 use crate::kernel::interface;
 use crate::kernel::load::{self, Loaded, Programs, program};
@@ -47,8 +50,24 @@ pub(crate) struct Wish {
 /// What is ready to be taken up.
 pub(crate) struct Ready {
     wish: Wish,
-    /// A load of the programs, for these addresses; nothing where the same are counted as before.
-    load: Option<(Vec<MacAddress>, Box<Loaded>)>,
+    /// Nothing where the same are counted as before.
+    load: Option<NewLoad>,
+}
+
+/// A load of the programs.
+struct NewLoad {
+    order: LoadOrder,
+    loaded: Box<Loaded>,
+}
+
+/// What to load the programs for.
+struct LoadOrder {
+    /// Whom to count.
+    addresses: Vec<MacAddress>,
+    /// Where maps are to be pinned; nowhere, when they go with the process.
+    generation: Option<Generation>,
+    /// By what the devices' frames are seen.
+    hooks: Vec<IngressHook>,
 }
 
 /// Another load of the programs that is in the place of the one before.
@@ -59,6 +78,8 @@ struct Placed {
     sample_counters: PerCpuArray<MapData, SampleCounters>,
     kernel_log: Option<AsyncFd<KernelLog>>,
     watch: HookWatch,
+    /// The generation that nothing counts into any more.
+    former: Option<Generation>,
 }
 
 /// How far a reload has come.
@@ -133,9 +154,9 @@ impl Reload {
         self.go_on(reread);
     }
 
-    fn load(&mut self, wish: Wish, addresses: Vec<MacAddress>, hooks: Vec<IngressHook>) {
+    fn load(&mut self, wish: Wish, order: LoadOrder) {
         let load = move |source: Source| {
-            let work = move || load_for(wish, addresses, &hooks);
+            let work = move || load_for(wish, order);
             Self::Loading(source, spawn_blocking(work))
         };
         self.go_on(load);
@@ -178,20 +199,17 @@ fn read(reread: &Reread, before: &RunPlan) -> anyhow::Result<Wish> {
     Ok(Wish { plan, databases })
 }
 
-fn load_for(
-    wish: Wish,
-    addresses: Vec<MacAddress>,
-    hooks: &[IngressHook],
-) -> anyhow::Result<Ready> {
-    let mut loaded = load_programs(&addresses, &wish.plan)?;
+fn load_for(wish: Wish, order: LoadOrder) -> anyhow::Result<Ready> {
+    let pins = order.generation.as_ref().map(|it| it.maps(false));
+    let mut loaded = Box::new(load_programs(&order.addresses, &wish.plan, pins)?);
     let ebpf = &mut loaded.programs.ebpf;
     load::load_program(ebpf, program::EGRESS)?;
     load::load_program(ebpf, program::INGRESS)?;
-    if hooks.contains(&IngressHook::Xdp) {
+    if order.hooks.contains(&IngressHook::Xdp) {
         // Where the kernel doesn't take this one, the other is loaded as it is put in its place.
         let _ = load::load_program(ebpf, program::XDP_FRAGMENTS);
     }
-    let load = Some((addresses, Box::new(loaded)));
+    let load = Some(NewLoad { order, loaded });
     Ok(Ready { wish, load })
 }
 
@@ -205,7 +223,7 @@ impl Session {
             self.supervised.reloading();
             return Ok(());
         }
-        let outcome = self.go_on_with(progress).await;
+        let outcome = Box::pin(self.go_on_with(progress)).await;
         if matches!(self.reload, Reload::Waiting(_)) {
             self.supervised.ready();
         }
@@ -257,8 +275,18 @@ impl Session {
             bail!("too many devices were tagged since the start; start flowwatch again");
         }
         let addresses = known.addresses_for(&plan.devices, &plan.prefixes, MAX_DEVICES);
+        let begin = |standing: &Standing| {
+            let devices = named(&addresses, plan, known.devices());
+            standing.begin_next(tags_of(&devices, plan))
+        };
+        let generation = self.standing.as_ref().map(begin).transpose()?;
         let hooks = self.attached.attachments.iter().map(|it| it.ingress);
-        self.reload.load(wish, addresses, hooks.collect());
+        let order = LoadOrder {
+            hooks: hooks.collect(),
+            addresses,
+            generation,
+        };
+        self.reload.load(wish, order);
         Ok(None)
     }
 
@@ -266,25 +294,21 @@ impl Session {
     /// has changed.
     fn place(&mut self, ready: Ready) -> anyhow::Result<(Wish, Option<Placed>)> {
         let Ready { wish, load } = ready;
-        let Some((addresses, loaded)) = load else {
+        let Some(NewLoad { order, mut loaded }) = load else {
             return Ok((wish, None));
         };
-        let mut loaded = *loaded;
         let kernel_log = open_kernel_log(&mut loaded.programs.ebpf)?;
         let watch = HookWatch::new(SelfTest::start(loaded.hooks_seen, loaded.self_test)?);
         let ring = samples::watch(loaded.samples).context("watch the sample ring")?;
         self.take_up_clock(loaded.programs.clock()?);
-        let refused = self.attached.replace(&mut loaded.programs.ebpf)?;
-        for (attachment, error) in refused {
-            let error = anyhow::Error::from(error);
-            warn(&[format!("{error:#}; it is tried again")]);
-            self.following.lost(&attachment);
-        }
+        let former = self.put_in_place(&mut loaded.programs.ebpf, order.generation)?;
+        let generation = self.standing.as_ref().map(Standing::generation);
         let next = NextLoad {
             drain: loaded.drain,
             device_counters: loaded.device_counters,
             found: loaded.found,
-            addresses,
+            generation: generation.unwrap_or_else(GenerationId::random),
+            addresses: order.addresses,
             devices: wish.plan.devices.clone(),
             prefixes: wish.plan.prefixes.clone(),
         };
@@ -295,6 +319,7 @@ impl Session {
             sample_counters: loaded.sample_counters,
             kernel_log,
             watch,
+            former,
         };
         Ok((wish, Some(placed)))
     }
@@ -326,6 +351,9 @@ impl Session {
     async fn succeed(&mut self, placed: Placed) -> anyhow::Result<()> {
         let clock = self.clock;
         let numbers = self.drainer.succeed(clock, placed.next).await?;
+        if let (Some(standing), Some(former)) = (&self.standing, placed.former) {
+            standing.forget(&former);
+        }
         // The old programs are done: their ring is as full as it will ever be.
         let old = &self.numbers;
         take_samples(
@@ -335,10 +363,9 @@ impl Session {
             old,
             &mut self.names,
         );
-        self.samples_dropped_before += samples_dropped(&self.sample_counters);
         self.numbers = numbers;
         self.ring = placed.ring;
-        self.sample_counters = placed.sample_counters;
+        self.sample_losses.succeed(placed.sample_counters);
         self.programs = placed.programs;
         self.kernel_log = placed.kernel_log;
         self.watch = placed.watch;
