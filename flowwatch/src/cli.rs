@@ -8,6 +8,7 @@
     reason = "help is shown as it is written, without Markdown"
 )]
 
+mod detach;
 mod devices;
 mod diff;
 mod doctor;
@@ -38,6 +39,7 @@ use crate::{
     },
 };
 
+pub use self::detach::DetachArgs;
 pub use self::devices::DevicesArgs;
 pub use self::diff::DiffArgs;
 pub use self::doctor::DoctorArgs;
@@ -181,6 +183,13 @@ pub enum Command {
     #[command(override_usage = doctor::USAGE, after_help = doctor::EXAMPLES)]
     #[command(after_long_help = format!("{}\n\n{}", doctor::EXAMPLES, doctor::described_fields()))]
     Doctor(DoctorArgs),
+
+    /// End the counting that `run --persist` left, and remove what it pinned
+    ///
+    /// Takes the programs off the interfaces, drains what they counted last, and removes every map
+    /// and link of flowwatch's from the BPF file system.
+    #[command(after_help = detach::EXAMPLES)]
+    Detach(DetachArgs),
 }
 
 /// Arguments of `run`.

@@ -37,6 +37,7 @@ pub mod report;
 pub mod text;
 pub mod top;
 
+pub mod detach;
 pub mod devices;
 pub mod doctor;
 pub mod exit;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use flowwatch::cli::{
-    self, Cli, CliError, Command, DevicesArgs, DiffArgs, DoctorArgs, ReplayArgs, ReportArgs,
-    RunArgs, TopArgs,
+    self, Cli, CliError, Command, DetachArgs, DevicesArgs, DiffArgs, DoctorArgs, ReplayArgs,
+    ReportArgs, RunArgs, TopArgs,
 };
 use flowwatch::config::ConfigError;
 use flowwatch::exit::{ExitStatus, sentence_of, status_of};
@@ -21,7 +21,7 @@ use flowwatch::privileges::PrivilegeError;
 use flowwatch::report::{Report, step_for};
 use flowwatch::store::Snapshot;
 use flowwatch::{
-    config, console, devices, doctor, privileges, recall, replay, run, sides, top, watching,
+    config, console, detach, devices, doctor, privileges, recall, replay, run, sides, top, watching,
 };
 use jiff::Timestamp;
 
@@ -52,6 +52,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<()> {
         Command::Diff(args) => compare(&args),
         Command::Top(args) => show_live(&args),
         Command::Doctor(args) => diagnose(&args),
+        Command::Detach(args) => detach_all(&args),
     }
 }
 
@@ -183,6 +184,12 @@ fn reread(args: &RunArgs) -> Option<run::Reread> {
             args.settings().over(config::read(&path)?),
         )?)
     }))
+}
+
+/// `flowwatch detach`: ends the counting that `run --persist` left.
+fn detach_all(args: &DetachArgs) -> anyhow::Result<()> {
+    start_log(args.log_level());
+    detach::detach(&args.plan(settings_of(args.config.as_deref())?))
 }
 
 /// Reads a configuration file, where there is one.

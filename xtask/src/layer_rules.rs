@@ -278,6 +278,20 @@ pub(crate) const LAYERS: &[Layer] = &[
         may_import: &["observation", "kernel", "model", "history"],
     },
     Layer {
+        module: "detach",
+        may_import: &[
+            "console",
+            "kernel",
+            "names",
+            "geo",
+            "store",
+            "history",
+            "plan",
+            "instance",
+            "retirement",
+        ],
+    },
+    Layer {
         module: "run",
         may_import: &[
             "doctor",
