@@ -4,7 +4,8 @@
 //! (capabilities(7)): so they are given up while there is no other thread. What is kept is what
 //! counting needs again and again: the clock is read by a program, interfaces come back, and SIGHUP
 //! has programs loaded anew. The Linux capabilities that files need stay only where a file that is to
-//! be read or written later asks for them.
+//! be read or written later asks for them. One more stays until all is prepared: to see whose programs
+//! are at an interface takes `CAP_SYS_ADMIN`.
 
 mod files;
 mod user;
@@ -26,6 +27,9 @@ use crate::plan::RunPlan;
 const COUNTING: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::NET_ADMIN)
     .union(CapabilitySet::PERFMON);
+
+/// What preparing takes besides: to look at others' programs.
+const PREPARING: CapabilitySet = CapabilitySet::SYS_ADMIN;
 
 /// What a file in another user's folder needs that is replaced.
 const REPLACING: CapabilitySet = CapabilitySet::CHOWN
@@ -57,7 +61,7 @@ pub struct Kept {
 }
 
 /// Gives up what counting by this plan does not need, of this thread and of those that it starts: call
-/// it while there is no other. `config` is the file that SIGHUP has read again. Becomes the plan's user,
+/// it while there is no other, and [`end_preparation`] before there is one. `config` is the file that SIGHUP has read again. Becomes the plan's user,
 /// where it names one. Who has no privileges gives none up.
 ///
 /// # Errors
@@ -81,7 +85,8 @@ pub fn limit(plan: &RunPlan, config: Option<&Path>) -> Result<Kept, PrivilegeErr
     if before.contains(CapabilitySet::SETPCAP) {
         limit_bounding_set(kept)?;
     }
-    set_sets(kept, kept)?;
+    let preparing = kept.union(PREPARING) & before;
+    set_sets(preparing, preparing)?;
     set_no_new_privs(true)?;
     Ok(Kept {
         capabilities: kept,
@@ -89,6 +94,16 @@ pub fn limit(plan: &RunPlan, config: Option<&Path>) -> Result<Kept, PrivilegeErr
         user: plan.user.clone(),
         because: foreign.into_iter().chain(hidden).collect(),
     })
+}
+
+/// Gives up what only the preparation took, of this thread and of those that it starts.
+///
+/// # Errors
+/// When the system refuses.
+pub fn end_preparation() -> Result<(), PrivilegeError> {
+    let permitted = capabilities(None)?.permitted;
+    let kept = permitted.difference(PREPARING.difference(needed(permitted)));
+    Ok(set_sets(kept, kept)?)
 }
 
 /// Returns what to keep for counting, of what there is. Where the newer ones are missing, the one that

@@ -15,6 +15,7 @@ mod kernel_log;
 mod loading;
 mod numbers;
 mod placing;
+mod prepared;
 mod recording;
 mod reload;
 mod remembering;
@@ -54,7 +55,6 @@ use self::supervised::Supervised;
 use self::ticks::interval_of;
 use self::watch::HookWatch;
 use crate::console;
-use crate::doctor;
 use crate::geo::Databases;
 use crate::history::{GenerationId, Recorder};
 use crate::kernel::attach::Attached;
@@ -99,11 +99,11 @@ pub async fn run(
     }
     let reload = Reload::start(plan, reread)?;
     let databases = Databases::open(&plan.geo, plan.uses_builtin_geo)?;
-    let (standing, recorder) = Standing::open(plan)?;
     // Before the list is made, so that no change after it goes unnoticed.
     let following = Following::start(&plan.interfaces, plan.attach_options());
     let interfaces = interface::resolve(&plan.interfaces, &interface::list().await?)?;
-    warn(&doctor::warnings(&plan.interfaces, &interfaces, &databases).await);
+    prepared::end(plan, &interfaces, &databases, watcher.is_some()).await?;
+    let (standing, recorder) = Standing::open(plan)?;
     let kept = (databases, recorder, standing);
     let mut session = Session::start(plan, &interfaces, following, reload, kept)?;
     // Only what passes from now on can tell of a hook that doesn't run.

@@ -43,6 +43,15 @@ impl Supervisor {
         }
     }
 
+    /// Returns one at a socket's path, who expects signs of life.
+    #[cfg(test)]
+    pub(crate) fn at(path: &std::path::Path) -> Self {
+        Self {
+            socket: connect(path.as_os_str()).ok(),
+            has_watchdog: true,
+        }
+    }
+
     /// Returns whether there is one.
     #[must_use]
     pub const fn is_there(&self) -> bool {

@@ -308,6 +308,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "history",
             "export",
             "plan",
+            "privileges",
             "supervisor",
             "instance",
             "retirement",

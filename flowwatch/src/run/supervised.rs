@@ -83,3 +83,73 @@ impl Supervised {
         self.line.shift(by);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    /// A manager, and the one who tells it.
+    fn bench(folder: &tempfile::TempDir) -> (UnixDatagram, Supervised) {
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let mut supervised = Supervised::new(Timestamp::now());
+        supervised.begin(Supervisor::at(&path));
+        (manager, supervised)
+    }
+
+    /// What was told since.
+    fn told(manager: &UnixDatagram) -> Vec<String> {
+        let mut buffer = [0; 512];
+        let next = || {
+            let length = manager.recv(&mut buffer).ok()?;
+            Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    fn drain(supervised: &mut Supervised) {
+        let figures = StatusFigures {
+            at: Timestamp::now(),
+            devices: 0,
+            samples_dropped: 7,
+        };
+        supervised.drained(&FlowTable::new(0, 1), &figures);
+    }
+
+    #[tokio::test]
+    async fn a_drain_that_does_not_end_gives_no_sign_of_life() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manager, mut supervised) = bench(&folder);
+        assert_eq!(told(&manager), ["READY=1\nSTATUS=counts"]);
+        let busy = Drainer::Busy(tokio::spawn(std::future::pending()));
+        supervised.look(&busy);
+        assert_eq!(told(&manager), [""; 0]);
+        // One after another is under way, and each comes to its end.
+        drain(&mut supervised);
+        told(&manager);
+        supervised.look(&busy);
+        assert_eq!(told(&manager), ["WATCHDOG=1"]);
+        supervised.look(&busy);
+        assert_eq!(told(&manager), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn how_things_are_is_told_now_and_then_and_again_when_a_reload_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (manager, mut supervised) = bench(&folder);
+        told(&manager);
+        drain(&mut supervised);
+        let first = told(&manager).concat();
+        assert!(
+            first.starts_with("STATUS=0:00:0") && first.contains("lost 7"),
+            "{first}"
+        );
+        drain(&mut supervised);
+        assert_eq!(told(&manager), [""; 0], "each is seen by everybody");
+        supervised.ready();
+        assert_eq!(told(&manager), [format!("READY=1\n{first}")]);
+    }
+}
