@@ -135,7 +135,7 @@ fn clippy() -> Result<()> {
         ])
         .args([
             "--features",
-            "xtask/geo",
+            "xtask/geo,xtask/pages",
             "--all-targets",
             "--",
             "-D",
@@ -155,7 +155,13 @@ fn documentation() -> Result<()> {
 fn unit_tests() -> Result<()> {
     let excluded = ["--exclude", "flowwatch-ebpf", "--exclude", LAB];
     run(cargo()
-        .args(["test", "--quiet", "--workspace"])
+        .args([
+            "test",
+            "--quiet",
+            "--workspace",
+            "--features",
+            "xtask/pages",
+        ])
         .args(excluded))
 }
 
