@@ -89,6 +89,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
+    use crate::store::WINDOW_FLOWS;
 
     /// A manager, and the one who tells it.
     fn bench(folder: &tempfile::TempDir) -> (UnixDatagram, Supervised) {
@@ -116,7 +117,7 @@ mod tests {
             devices: 0,
             samples_dropped: 7,
         };
-        supervised.drained(&FlowTable::new(0, 1), &figures);
+        supervised.drained(&FlowTable::new(0, WINDOW_FLOWS), &figures);
     }
 
     #[tokio::test]
