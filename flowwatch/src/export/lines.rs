@@ -27,8 +27,8 @@ pub const LINE_FIELDS: &[LineField] = &[
     },
     LineField {
         name: "interval_start",
-        description: "Since when the row's packets were counted: the end of the row before, or the \
-                      counting's start.",
+        description: "Since when the row's packets were counted: the end of the interval before, or \
+                      the counting's start.",
         value: |_, batch| Value::Time(batch.since),
     },
     LineField {
