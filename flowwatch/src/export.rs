@@ -12,6 +12,7 @@ mod csv;
 mod deliver;
 mod figures;
 mod hub;
+mod ipfix;
 mod jsonl;
 mod ledger;
 mod lines;
@@ -21,6 +22,7 @@ mod reader;
 mod row;
 mod settings;
 mod sinks;
+mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 

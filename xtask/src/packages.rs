@@ -50,6 +50,16 @@ const PACKAGES: &[Package] = &[
         why: "a foreign reader scrapes the metrics, and its linter reads them",
     },
     Package {
+        name: "nfdump",
+        command: "nfcapd",
+        why: "a foreign collector of IPFIX",
+    },
+    Package {
+        name: "pmacct",
+        command: "nfacctd",
+        why: "another foreign collector of IPFIX",
+    },
+    Package {
         name: "nftables",
         command: "nft",
         why: "the lab's gateway forwards and translates",

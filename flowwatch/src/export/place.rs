@@ -2,7 +2,6 @@
 
 mod file;
 mod rotation;
-mod stream;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -11,7 +10,7 @@ use std::sync::Arc;
 pub(super) use self::file::{LineFile, Rotation};
 use self::rotation::rotation_of;
 pub(super) use self::rotation::{check_files, check_size};
-use self::stream::{Address, LineStream};
+use super::stream::{Address, PeerStream};
 use super::{
     Batch, Deliver, DeliveryError, ExportError, Given, Row, Sink, Target, TargetError, Wiring,
     Work, deliver_deltas,
@@ -85,7 +84,7 @@ impl Target for LineTarget {
                     }
                 })?)
             }
-            Place::Stream(address) => Outlet::Stream(LineStream::new(address.clone())),
+            Place::Stream(address) => Outlet::Stream(PeerStream::new(address.clone())),
         };
         Ok(Box::new(LineSink {
             outlet,
@@ -107,7 +106,7 @@ struct LineSink {
 enum Outlet {
     Stdout { is_begun: bool },
     File(LineFile),
-    Stream(LineStream),
+    Stream(PeerStream),
 }
 
 impl Sink for LineSink {
@@ -135,7 +134,12 @@ impl Deliver for LineSink {
             Outlet::File(file) => file
                 .append(&head, &lines)
                 .map_err(DeliveryError::of("write to the file"))?,
-            Outlet::Stream(stream) => stream.send(&head, &lines).await?,
+            Outlet::Stream(stream) => {
+                if stream.ready().await? {
+                    lines.splice(..0, head);
+                }
+                stream.send(&lines).await?;
+            }
         }
         Ok(lines.len() as u64)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{ExportError, Wiring, csv, jsonl, prometheus};
+use super::{ExportError, Wiring, csv, ipfix, jsonl, prometheus};
 
 /// A kind of sink.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl TargetError {
 }
 
 /// The sinks; a new one is one file and one line.
-pub static SINKS: &[SinkEntry] = &[jsonl::ENTRY, csv::ENTRY, prometheus::ENTRY];
+pub static SINKS: &[SinkEntry] = &[jsonl::ENTRY, csv::ENTRY, prometheus::ENTRY, ipfix::ENTRY];
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 //! wrong from the start.
 
 mod files;
+mod ipfix;
 mod lines;
 mod peers;
 mod prometheus;

@@ -1,8 +1,8 @@
-//! Lines to whoever listens at a TCP or Unix socket.
+//! A stream to whoever listens at a TCP or Unix socket.
 //!
-//! Nobody says that lines arrived; so a batch counts as delivered when the peer's side has all of it:
-//! its kernel (TCP), or the process itself (Unix). A connection that fails amid a batch gets all of it
-//! again, on the next one.
+//! Nobody says that what was sent arrived; so it counts as delivered when the peer's side has all of it:
+//! its kernel (TCP), or the process itself (Unix). What a connection that failed had begun is for the
+//! caller to send again, on the next one.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, RawFd};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use crate::export::{DeliveryError, Given, TargetError};
+use super::{DeliveryError, Given, TargetError};
 
 /// How long a connection may take to come about.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -38,13 +38,7 @@ impl Address {
     pub(super) fn parse(given: &Given<'_>) -> Result<Option<Self>, TargetError> {
         let text = given.target;
         if let Some(address) = text.strip_prefix("tcp://") {
-            let parts = address.rsplit_once(':');
-            let is_one = parts.is_some_and(|(host, port)| {
-                // An IPv6 address stands in brackets.
-                let is_host = host.starts_with('[') == host.contains(':');
-                !host.is_empty() && is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
-            });
-            return if is_one {
+            return if is_host_and_port(address) {
                 Ok(Some(Self::Tcp(address.to_owned())))
             } else {
                 Err(TargetError::new(
@@ -67,11 +61,19 @@ impl Address {
     }
 }
 
-/// Lines to one peer, over one connection after the other.
+/// Returns whether a text is a host and a port: `HOST:PORT`, an IPv6 address in brackets.
+pub(super) fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let is_host = host.starts_with('[') == host.contains(':');
+        !host.is_empty() && is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
+/// A stream to one peer, over one connection after the other.
 #[derive(Debug)]
-pub(super) struct LineStream {
+pub(super) struct PeerStream {
     address: Address,
-    /// None before the first batch, and after a failure.
+    /// None before the first delivery, and after a failure.
     connection: Option<Connection>,
 }
 
@@ -81,7 +83,7 @@ enum Connection {
     Unix(UnixStream),
 }
 
-impl LineStream {
+impl PeerStream {
     pub(super) const fn new(address: Address) -> Self {
         Self {
             address,
@@ -89,18 +91,25 @@ impl LineStream {
         }
     }
 
-    /// Sends lines, on a connection that begins with `head`, until the peer has them.
-    pub(super) async fn send(&mut self, head: &[u8], lines: &[u8]) -> Result<(), DeliveryError> {
-        // Taken: after half a batch, there is none.
-        let mut connection = match self.connection.take() {
-            Some(connection) if connection.is_open() => connection,
-            _ => {
-                let mut connection = self.connect().await?;
-                connection.write(head).await?;
-                connection
-            }
+    /// Connects where there is no connection that is open; returns whether this is a new one.
+    pub(super) async fn ready(&mut self) -> Result<bool, DeliveryError> {
+        if self.connection.as_ref().is_some_and(Connection::is_open) {
+            return Ok(false);
+        }
+        self.connection = None;
+        self.connection = Some(self.connect().await?);
+        Ok(true)
+    }
+
+    /// Sends octets on the connection that is there, until the peer has them.
+    pub(super) async fn send(&mut self, octets: &[u8]) -> Result<(), DeliveryError> {
+        // Taken: after a part of them, there is none.
+        let Some(mut connection) = self.connection.take() else {
+            return Err(DeliveryError::of("send")(
+                io::ErrorKind::NotConnected.into(),
+            ));
         };
-        connection.write(lines).await?;
+        connection.write(octets).await?;
         connection.drained().await?;
         self.connection = Some(connection);
         Ok(())
@@ -237,18 +246,21 @@ mod tests {
     async fn a_peer_that_closed_gets_the_next_batch_on_another_connection() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let mut stream = LineStream::new(Address::Tcp(address));
+        let mut stream = PeerStream::new(Address::Tcp(address));
         for batch in [&b"1\n"[..], b"2\n"] {
             let accepted = async {
                 let (mut peer, _) = listener.accept().await.unwrap();
-                let mut lines = vec![0; 2 + batch.len()];
+                let mut lines = vec![0; batch.len()];
                 peer.read_exact(&mut lines).await.unwrap();
                 lines
             };
             // It is dropped, and so closed, with the end of this.
-            let (sent, lines) = tokio::join!(stream.send(b"h\n", batch), accepted);
-            sent.unwrap();
-            assert_eq!(lines, [b"h\n", batch].concat());
+            let sending = async {
+                assert!(stream.ready().await.unwrap(), "another connection");
+                stream.send(batch).await.unwrap();
+            };
+            let ((), lines) = tokio::join!(sending, accepted);
+            assert_eq!(lines, batch);
             while stream.connection.as_ref().is_some_and(Connection::is_open) {
                 tokio::task::yield_now().await;
             }
@@ -260,9 +272,10 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();
-        let mut stream = LineStream::new(Address::Unix(path));
+        let mut stream = PeerStream::new(Address::Unix(path));
         let (peer, ()) = tokio::join!(async { listener.accept().await.unwrap().0 }, async {
-            let sent = timeout(Duration::from_millis(50), stream.send(b"", b"1\n")).await;
+            stream.ready().await.unwrap();
+            let sent = timeout(Duration::from_millis(50), stream.send(b"1\n")).await;
             assert!(sent.is_err(), "it takes until the peer reads");
         });
         assert!(stream.connection.is_none(), "half a batch is on it");
@@ -274,9 +287,10 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();
-        let mut stream = LineStream::new(Address::Unix(path));
+        let mut stream = PeerStream::new(Address::Unix(path));
         let large = vec![b'a'; 4 << 20];
-        let (sent, ()) = tokio::join!(stream.send(b"", &large), async {
+        stream.ready().await.unwrap();
+        let (sent, ()) = tokio::join!(stream.send(&large), async {
             let (mut peer, _) = listener.accept().await.unwrap();
             peer.read_exact(&mut [0; 9]).await.unwrap();
         });
@@ -288,7 +302,7 @@ mod tests {
     async fn what_a_peer_says_is_no_reason_to_leave_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let mut stream = LineStream::new(Address::Tcp(address));
+        let mut stream = PeerStream::new(Address::Tcp(address));
         let listening = async {
             let (mut peer, _) = listener.accept().await.unwrap();
             let mut lines = [0; 4];
@@ -300,8 +314,10 @@ mod tests {
             lines
         };
         let sending = async {
-            stream.send(b"", b"1\n").await.unwrap();
-            stream.send(b"", b"2\n").await.unwrap();
+            for (batch, is_new) in [(b"1\n", true), (b"2\n", false)] {
+                assert_eq!(stream.ready().await.unwrap(), is_new);
+                stream.send(batch).await.unwrap();
+            }
         };
         let ((), lines) = tokio::join!(sending, listening);
         assert_eq!(&lines, b"1\n2\n");
@@ -309,8 +325,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_an_error() {
-        let mut stream = LineStream::new(Address::Unix("/nowhere/socket".into()));
-        let error = stream.send(b"", b"1\n").await.unwrap_err().to_string();
+        let mut stream = PeerStream::new(Address::Unix("/nowhere/socket".into()));
+        let error = stream.ready().await.unwrap_err().to_string();
         assert!(error.starts_with("connect: "), "{error}");
     }
 }
