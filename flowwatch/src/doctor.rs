@@ -16,12 +16,13 @@ use jiff::Timestamp;
 
 use self::gathering::Gathering;
 use self::listening::Listening;
-use crate::diagnosis::{CHECKS, Diagnosis, Facts, HostFacts, Severity, examine};
+use crate::diagnosis::{CHECKS, Diagnosis, Facts, Finding, HostFacts, Severity, examine};
 use crate::exit::{ExitStatus, Failure};
 use crate::geo::Databases;
 use crate::kernel::interface::{self, Interface};
 use crate::plan::DoctorPlan;
 use crate::stop::Stop;
+use crate::store::Warning;
 
 /// Looks as planned.
 ///
@@ -61,7 +62,7 @@ pub async fn warnings(
     names: &[String],
     chosen: &[Interface],
     databases: &Databases,
-) -> Vec<String> {
+) -> Vec<Warning> {
     let mut gathering = Gathering::default();
     // What can't be told is no reason to be heard before each run.
     let existing = interface::list().await.unwrap_or_default();
@@ -89,7 +90,12 @@ pub async fn warnings(
     };
     let findings = examine(&facts).into_iter();
     let told = findings.filter(|it| it.severity >= Severity::Warning && is_told(it.check));
-    told.map(|finding| finding.sentence()).collect()
+    let warning = |finding: Finding| Warning {
+        text: finding.sentence(),
+        check: finding.check.to_owned(),
+        subject: finding.subject,
+    };
+    told.map(warning).collect()
 }
 
 async fn gather(plan: &DoctorPlan) -> anyhow::Result<Facts> {

@@ -4,6 +4,7 @@
 //! tests.
 
 mod attachments;
+mod cautions;
 mod changes;
 mod clock_step;
 mod drainer;
@@ -35,6 +36,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::io::unix::AsyncFd;
 use tokio::time::MissedTickBehavior;
 
+use self::cautions::Cautions;
 use self::drainer::{Counting, Drainer, KernelSide};
 use self::earlier::Earlier;
 use self::following::Following;
@@ -102,10 +104,11 @@ pub async fn run(
     // Before the list is made, so that no change after it goes unnoticed.
     let following = Following::start(&plan.interfaces, plan.attach_options());
     let interfaces = interface::resolve(&plan.interfaces, &interface::list().await?)?;
-    prepared::end(plan, &interfaces, &databases, watcher.is_some()).await?;
+    let cautions = prepared::end(plan, &databases, watcher.is_some()).await?;
     let (standing, recorder) = Standing::open(plan)?;
     let kept = (databases, recorder, standing);
     let mut session = Session::start(plan, &interfaces, following, reload, kept)?;
+    session.cautions = cautions;
     // Only what passes from now on can tell of a hook that doesn't run.
     session.watch.compare_with(interface::list().await?);
     session.announce();
@@ -138,6 +141,7 @@ struct Session {
     remembering: Remembering,
     databases: Databases,
     geo_watch: GeoWatch,
+    cautions: Cautions,
     served: Served,
     status: StatusLine,
     supervised: Supervised,
@@ -199,6 +203,7 @@ impl Session {
             remembering: Remembering::start(plan.history.as_ref()),
             databases,
             geo_watch: GeoWatch::default(),
+            cautions: Cautions::default(),
             served: Served::begin(plan)?,
             status: StatusLine::new(started_at),
             supervised: Supervised::new(started_at),
@@ -299,6 +304,7 @@ impl Session {
             databases: &self.databases,
             span: (self.started_at, figures.at),
             samples_dropped: figures.samples_dropped,
+            warnings: self.cautions.all(),
             clock_step_seconds: self.clock_step.map(|step| step.as_secs()),
         };
         self.served.tell(counting, &mut counted);

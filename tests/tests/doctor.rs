@@ -480,15 +480,18 @@ fn a_run_tells_once_what_would_hide_traffic_from_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let stale = database(&folder, "old.mmdb", STALE)?.display().to_string();
     let camera = lab.camera();
-    let run = |interface: &str, options: &[&str]| -> Result<Vec<String>> {
+    let run = |interface: &str, options: &[&str]| -> Result<(Vec<String>, Value)> {
         let run = Run::new()?
             .interface(interface)
-            .device("camera", camera.mac);
+            .device("camera", camera.mac)
+            .options(&["--format", "json"]);
         let ended = run.options(options).start(&lab.gateway)?.interrupt()?;
         let warnings = ended.errors.lines().filter(|line| line.contains("warn"));
-        Ok(warnings.map(str::to_owned).collect())
+        let document: Value = serde_json::from_str(&ended.output)?;
+        let told = document["meta"]["warnings"].clone();
+        Ok((warnings.map(str::to_owned).collect(), told))
     };
-    let warnings = run("lan0", &["--geo", &stale])?;
+    let (warnings, told) = run("lan0", &["--geo", &stale])?;
     let [bridge, age] = &warnings[..] else {
         anyhow::bail!("two warnings were expected: {warnings:?}")
     };
@@ -500,7 +503,19 @@ fn a_run_tells_once_what_would_hide_traffic_from_it() -> Result<()> {
         age.contains("old.mmdb") && age.contains("2024-02-29"),
         "{age}"
     );
-    let warnings = run("br0", &[])?;
-    ensure!(warnings.is_empty(), "{warnings:?}");
+    let [first, second] = &told.as_array().context("find the warnings")?[..] else {
+        anyhow::bail!("the document has others: {told}")
+    };
+    ensure!(
+        first["check"] == "interface.bridge" && first["subject"] == "lan0",
+        "{first}"
+    );
+    ensure!(second["check"] == "database.age", "{second}");
+    for (logged, told) in [(bridge, first), (age, second)] {
+        let text = told["text"].as_str().context("find the text")?;
+        ensure!(logged.ends_with(text), "{logged}: {text}");
+    }
+    let (warnings, told) = run("br0", &[])?;
+    ensure!(warnings.is_empty() && told.is_null(), "{warnings:?} {told}");
     Ok(())
 }

@@ -27,6 +27,7 @@ impl Format for Markdown {
         for line in told
             .into_iter()
             .chain(statement::clock_step(&snapshot.meta))
+            .chain(statement::warnings(&snapshot.meta))
         {
             writeln!(out, "- {}", escaped(&line))?;
         }

@@ -9,7 +9,7 @@ use crate::{
     model::MacAddress,
     store::{
         AttachedInterface, DatabaseMeta, DeviceSummary, Difference, DirectionSummary, Meta,
-        Snapshot,
+        Snapshot, Warning,
     },
     text::printable,
 };
@@ -244,6 +244,12 @@ pub(crate) fn losses(meta: &Meta) -> Vec<String> {
         .collect()
 }
 
+/// Returns one line for each thing that may have kept traffic from being seen.
+pub(crate) fn warnings(meta: &Meta) -> Vec<String> {
+    let line = |warning: &Warning| format!("Warned of at the start: {}.", printable(&warning.text));
+    meta.warnings.iter().map(line).collect()
+}
+
 /// Returns what a reader must know who gets the flows alone: devices that were not seen, counts
 /// that don't add up, resolvers that the network did not give, losses.
 #[must_use]
@@ -264,6 +270,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<String> {
         }
     }
     lines.extend(losses(&snapshot.meta));
+    lines.extend(warnings(&snapshot.meta));
     lines.extend(capture::gaps(snapshot));
     lines
 }
@@ -375,6 +382,21 @@ mod tests {
             "2 payload samples did not arrive: names may be missing.",
         ];
         assert_eq!(findings(&snapshot), expected);
+    }
+
+    #[test]
+    fn what_was_warned_of_is_told_with_its_text_made_printable() {
+        let mut meta = sample::snapshot().meta;
+        assert_eq!(warnings(&meta), Vec::<String>::new());
+        meta.warnings.push(Warning {
+            check: "interface.lro".to_owned(),
+            subject: Some("lan0".to_owned()),
+            text: "interface `lan0`: LRO\u{7} is on".to_owned(),
+        });
+        assert_eq!(
+            warnings(&meta),
+            ["Warned of at the start: interface `lan0`: LRO\\x07 is on."]
+        );
     }
 
     #[test]

@@ -54,7 +54,8 @@ impl Format for Table {
         let told = capture::told(snapshot);
         for line in told
             .into_iter()
-            .chain(statement::clock_step(&snapshot.meta))
+            .chain(statement::clock_step(meta))
+            .chain(statement::warnings(meta))
         {
             self.paragraph(out, (INDENT, Style::Warning), &line)?;
         }

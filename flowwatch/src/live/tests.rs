@@ -21,7 +21,7 @@ use crate::names::{NameLimits, NameTable};
 use crate::observation::{
     DeviceId, DeviceTotals, EpochFlow, Frames, PayloadSample, Segment, Traffic,
 };
-use crate::store::{DeviceResolving, DeviceSummary, FlowTable, Meta, UnaccountedRow};
+use crate::store::{DeviceResolving, DeviceSummary, FlowTable, Meta, UnaccountedRow, Warning};
 
 const REMOTES: [&str; 6] = [
     "192.168.8.1",
@@ -270,12 +270,16 @@ impl<'a> World<'a> {
     }
 
     fn meta(&self) -> Meta {
-        Meta::new(
-            (Timestamp::UNIX_EPOCH, self.now),
-            self.epochs,
-            Vec::new(),
-            3,
-        )
+        let span = (Timestamp::UNIX_EPOCH, self.now);
+        let warning = Warning {
+            check: "interface.lro".to_owned(),
+            subject: self.epochs.is_multiple_of(2).then(|| "lan0".to_owned()),
+            text: "LRO is on".to_owned(),
+        };
+        Meta {
+            warnings: vec![warning],
+            ..Meta::new(span, self.epochs, Vec::new(), 3)
+        }
     }
 
     /// Compares what a view knows with what the join says.

@@ -21,7 +21,7 @@ impl Session {
         if let Ok(clock) = self.programs.clock() {
             self.take_up_clock(clock);
         }
-        // What passes from here on may be too late for its hook.
+        // What passes after that may be too late for its hook.
         self.watch.look().await;
         let Self {
             attached,
@@ -32,12 +32,11 @@ impl Session {
             mut names,
             databases,
             mut watch,
-            following,
             served,
             ..
         } = self;
         let attachments = attached.leave();
-        let interfaces = following.interfaces().to_vec();
+        let interfaces = self.following.interfaces().to_vec();
         let clock = programs.clock().unwrap_or(self.clock);
         let (mut counting, under_way) = match drainer.into_counting().await {
             Ok(counting) => counting,
@@ -46,19 +45,19 @@ impl Session {
         let drained = drain_rest(&mut counting, &clock);
         // What can't be looked up is no reason to lose what was counted.
         warn(&watch.complaints(&attachments).unwrap_or_default());
-        let ring = &mut ring.into_inner();
-        take_samples(ring, &clock, usize::MAX, &self.numbers, &mut names);
+        let mut ring = ring.into_inner();
+        take_samples(&mut ring, &clock, usize::MAX, &self.numbers, &mut names);
         self.remembering
             .hand_over_rest(&counting.devices, &mut names);
         let losses = counting.loss_counters(&self.sample_losses);
         let dropped = self.sample_losses.since_the_window(losses.samples_dropped);
-        let recordable = Recordable {
+        let recorded = Recordable {
             interfaces: &interfaces,
             names: &names,
             databases: &databases,
             samples_dropped: dropped,
-        };
-        let recorded = recordable.record_rest(&mut counting);
+        }
+        .record_rest(&mut counting);
         standing::leave(standing, losses);
         let counted = Counted {
             interfaces: &interfaces,
@@ -66,12 +65,13 @@ impl Session {
             databases: &databases,
             span: (self.started_at, Timestamp::now()),
             samples_dropped: dropped,
+            warnings: self.cautions.all(),
             clock_step_seconds: self.clock_step.map(|step| step.as_secs()),
         };
         let (snapshot, undelivered) = served.conclude(&mut counting, counted).await;
         warn(&undelivered);
-        let outcome = outcome.and(under_way.map_err(Into::into)).and(drained);
-        Ok((snapshot, outcome.and(recorded)))
+        let drained = under_way.map_err(Into::into).and(drained);
+        Ok((snapshot, outcome.and(drained).and(recorded)))
     }
 }
 

@@ -332,12 +332,16 @@ impl Session {
         if let Some(placed) = placed {
             self.succeed(placed).await?;
         }
+        let has_other_databases = databases.is_some();
         if let Some(databases) = databases {
             self.databases = databases;
         }
         if before.interfaces != plan.interfaces {
             self.following.want(&plan.interfaces);
             self.follow().await;
+        }
+        if has_other_databases || before.interfaces != plan.interfaces {
+            self.cautions.look(&plan.interfaces, &self.databases).await;
         }
         let changes = Changes::between(&before, &plan);
         self.interval = plan.interval;

@@ -16,7 +16,7 @@ use crate::live::{Audience, Followed, Server, View};
 use crate::names::NameTable;
 use crate::plan::RunPlan;
 use crate::stop::Stop;
-use crate::store::{AttachedInterface, Meta, Snapshot};
+use crate::store::{AttachedInterface, Meta, Snapshot, Warning};
 
 /// How long the exports may take to be told what was counted last.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
@@ -29,6 +29,7 @@ pub(super) struct Counted<'a> {
     /// The counting's start, and the time of the last drain.
     pub(super) span: (Timestamp, Timestamp),
     pub(super) samples_dropped: u64,
+    pub(super) warnings: &'a [Warning],
     /// By how many seconds the clock was set since the start; nothing where it just went on.
     pub(super) clock_step_seconds: Option<i64>,
 }
@@ -149,6 +150,7 @@ impl Counted<'_> {
         let interfaces = self.interfaces.to_vec();
         let mut meta = Meta::new(self.span, counting.epochs, interfaces, self.samples_dropped);
         meta.losses.prefix_frames = counting.frames_without_room();
+        meta.warnings = self.warnings.to_vec();
         meta.clock_step_seconds = self.clock_step_seconds;
         meta
     }

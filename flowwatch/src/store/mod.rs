@@ -14,6 +14,6 @@ pub use conservation::{Conservation, Difference};
 pub use marks::Marks;
 pub use snapshot::{
     AttachedInterface, DatabaseMeta, DeviceResolving, DeviceSummary, DirectionSummary, Losses,
-    Meta, Snapshot, UnaccountedRow,
+    Meta, Snapshot, UnaccountedRow, Warning,
 };
 pub use table::{BothWays, Counts, DeviceWindow, FlowChanges, FlowEntry, FlowTable, WINDOW_FLOWS};

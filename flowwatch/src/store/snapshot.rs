@@ -69,8 +69,22 @@ pub struct Meta {
     pub databases: Vec<DatabaseMeta>,
     /// What was turned away, and counted; `join` fills all but `samples_dropped`.
     pub losses: Losses,
+    /// What may keep traffic from being seen, as found when counting began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// What became of the payload samples; `join` fills it.
     pub names: NameCounters,
+}
+
+/// What may keep traffic from being seen, or makes places old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// The name of the check that found it, as `doctor` has it.
+    pub check: String,
+    /// Which interface, flowtable or file; none of the host.
+    pub subject: Option<String>,
+    /// What is so, and what to do about it: a sentence without a full stop.
+    pub text: String,
 }
 
 /// How the programs were attached to an interface.
@@ -227,6 +241,7 @@ impl Meta {
                 samples_dropped,
                 ..Losses::default()
             },
+            warnings: Vec::new(),
             names: NameCounters::default(),
         }
     }

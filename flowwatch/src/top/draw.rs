@@ -11,6 +11,7 @@ mod footer;
 mod header;
 mod help;
 mod paragraph;
+mod warnings;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -40,6 +41,7 @@ impl Screen {
             Overlay::Nothing => self.draw_panes(&mut canvas, middle),
             Overlay::Details(number) => details::draw(self, &mut canvas, middle, number),
             Overlay::Help => help::draw(self, &mut canvas, middle),
+            Overlay::Warnings => warnings::draw(self, &mut canvas, middle),
         }
         let cursor = footer::draw(self, &mut canvas, foot);
         if let Some(at) = cursor {

@@ -25,6 +25,7 @@ pub(super) enum Action {
     ExportCsv,
     ExportJson,
     Help,
+    Warnings,
     Redraw,
     Suspend,
     Quit,
@@ -175,6 +176,12 @@ pub(super) const KEYS: &[KeyEntry] = &[
         "write it to a new JSON file",
         Action::ExportJson,
         &[letter('E')],
+    ),
+    key(
+        "w",
+        "what may keep traffic from being seen",
+        Action::Warnings,
+        &[letter('w')],
     ),
     key(
         "?, F1",

@@ -24,6 +24,8 @@ pub(super) enum Overlay {
     Nothing,
     Details(FlowNumber),
     Help,
+    /// What may keep traffic from being seen.
+    Warnings,
 }
 
 /// The devices' pane.

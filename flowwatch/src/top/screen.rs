@@ -198,6 +198,7 @@ impl Screen {
             Action::Reverse => self.list.sorting.descends ^= true,
             Action::Group => self.group(self.list.grouping.next()),
             Action::Help => self.show(Overlay::Help),
+            Action::Warnings => self.show(Overlay::Warnings),
             Action::Pause => return self.pause(),
             Action::Faster => return Effect::Faster,
             Action::Slower => return Effect::Slower,

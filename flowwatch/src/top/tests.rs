@@ -17,6 +17,7 @@ use super::keys::KEYS;
 use super::look::Look;
 use super::panes::Overlay;
 use super::screen::{Effect, Screen};
+use crate::store::Warning;
 
 /// Seconds that a home was watched.
 const WATCHED: usize = 100;
@@ -208,6 +209,30 @@ fn losses_and_frames_that_do_not_add_up_are_told_in_words() {
         screen.take_in(update);
     }
     check("losses", &mut screen);
+}
+
+#[test]
+fn warnings_are_counted_in_the_header_and_told_on_a_page_of_their_own() {
+    let mut screen = screen(true);
+    let warning = |check: &str, text: &str| Warning {
+        check: check.to_owned(),
+        subject: None,
+        text: text.to_owned(),
+    };
+    for mut update in Home::new().updates(2) {
+        update.meta.warnings = vec![
+            warning(
+                "interface.hw_tc_offload",
+                "interface `lan0`: hw-tc-offload is on: what its card forwards by itself, no software \
+                 sees; ethtool -K lan0 hw-tc-offload off",
+            ),
+            warning("database.age", "database `old.mmdb`: it is old\u{1b}[2J"),
+        ];
+        screen.take_in(update);
+    }
+    check("warned", &mut screen);
+    press(&mut screen, "w");
+    check("warnings", &mut screen);
 }
 
 #[test]

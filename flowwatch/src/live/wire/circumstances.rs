@@ -16,7 +16,7 @@ use crate::names::{Answers, NameCounters, Resolver, Resolving, Transport};
 use crate::observation::Traffic;
 use crate::store::{
     AttachedInterface, DatabaseMeta, DeviceResolving, DeviceSummary, DirectionSummary, Losses,
-    Meta, UnaccountedRow,
+    Meta, UnaccountedRow, Warning,
 };
 
 /// Devices, at most: tagged ones, those that prefixes found, and those of loads before.
@@ -25,6 +25,7 @@ const MOST_UNACCOUNTED: usize = MOST_DEVICES * DIRECTIONS.len() * Reason::ALL.le
 /// Interfaces that are or were attached to.
 const MOST_INTERFACES: usize = 1 << 12;
 const MOST_DATABASES: usize = 1 << 8;
+const MOST_WARNINGS: usize = 1 << 12;
 /// What a device has of one kind.
 const MOST_OF_A_DEVICE: usize = 1 << 8;
 
@@ -53,6 +54,8 @@ pub(super) struct Circumstances {
     #[serde(deserialize_with = "at_most::<_, _, MOST_DATABASES>")]
     databases: Vec<(String, String, Option<Time>)>,
     losses: Losses,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_WARNINGS>")]
+    warnings: Vec<Warning>,
     names: NameCounters,
     #[serde(deserialize_with = "at_most::<_, _, MOST_DEVICES>")]
     devices: Vec<WireDevice>,
@@ -142,6 +145,7 @@ impl Circumstances {
             interfaces: interfaces.collect(),
             databases: databases.collect(),
             losses: meta.losses,
+            warnings: meta.warnings.iter().take(MOST_WARNINGS).cloned().collect(),
             names: meta.names,
             devices: update.devices.iter().map(WireDevice::of).collect(),
             unaccounted: update.unaccounted.iter().map(WireUnaccounted::of).collect(),
@@ -171,6 +175,7 @@ impl Circumstances {
             version: self.version,
             databases: databases.collect::<Result<_, _>>()?,
             losses: self.losses,
+            warnings: self.warnings,
             names: self.names,
             clock_step_seconds: self.clock_step_seconds,
             ..Meta::new(span, self.epochs, interfaces, 0)

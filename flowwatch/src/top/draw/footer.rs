@@ -40,7 +40,7 @@ pub(super) fn draw(screen: &Screen, canvas: &mut Canvas<'_>, row: Rect) -> Optio
             "? help",
             "q quit",
         ],
-        Overlay::Help => vec!["Esc back", "Up/Down roll", "q quit"],
+        Overlay::Help | Overlay::Warnings => vec!["Esc back", "Up/Down roll", "q quit"],
     };
     if screen.speed.is_some() {
         hints.push("+/- speed");

@@ -88,10 +88,13 @@ fn missed(world: &World) -> Vec<(String, Role)> {
         return Vec::new();
     };
     let mut parts = conservation(world);
+    let warned = match meta.warnings.len() as u64 {
+        0 => None,
+        number => Some((format!("{} (w)", count(number, "warning")), Role::Bad)),
+    };
     let losses = losses(&meta.losses, meta);
     if losses.is_empty() {
         parts.push(("no losses".to_owned(), Role::Good));
-        return parts;
     }
     // What is wrong comes first: the rest may find no room.
     let lost = losses.into_iter().enumerate().map(|(at, text)| {
@@ -99,7 +102,7 @@ fn missed(world: &World) -> Vec<(String, Role)> {
         (format!("{before}{text}"), Role::Bad)
     });
     let place = usize::from(parts.iter().any(|(_, role)| *role == Role::Bad));
-    parts.splice(place..place, lost);
+    parts.splice(place..place, lost.chain(warned));
     parts
 }
 
