@@ -40,11 +40,11 @@ impl PinFolder {
         Ok(Self { mount })
     }
 
-    /// A folder in it, yet to be made, by a path that processes which this one starts can use.
+    /// A folder in it, yet to be made, by a path that is good in this process and in those that it
+    /// starts, which inherit the descriptor: who gives up privileges may not look into others'.
     #[must_use]
     pub fn path(&self) -> String {
-        let (pid, number) = (std::process::id(), self.mount.as_raw_fd());
-        format!("/proc/{pid}/fd/{number}/flowwatch")
+        format!("/proc/self/fd/{}/flowwatch", self.mount.as_raw_fd())
     }
 }
 
