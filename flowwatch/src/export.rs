@@ -16,6 +16,7 @@ mod ipfix;
 mod jsonl;
 mod ledger;
 mod lines;
+mod mqtt;
 mod place;
 mod prometheus;
 mod reader;

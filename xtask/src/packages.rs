@@ -55,6 +55,16 @@ const PACKAGES: &[Package] = &[
         why: "a foreign collector of IPFIX",
     },
     Package {
+        name: "mosquitto",
+        command: "mosquitto",
+        why: "a foreign broker takes what is published",
+    },
+    Package {
+        name: "mosquitto-clients",
+        command: "mosquitto_sub",
+        why: "a foreign client reads what is published",
+    },
+    Package {
         name: "pmacct",
         command: "nfacctd",
         why: "another foreign collector of IPFIX",

@@ -27,12 +27,12 @@ pub(super) fn configuration() -> String {
 
 /// What is exported, where to, and how often.
 #[derive(Clone, Debug, Default)]
-pub struct ExportArgs(ExportSettings);
+pub struct ExportArgs(Box<ExportSettings>);
 
 impl ExportArgs {
     /// Returns what these options say.
     pub(super) fn settings(self) -> ExportSettings {
-        self.0
+        *self.0
     }
 }
 

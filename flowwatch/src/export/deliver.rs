@@ -13,9 +13,9 @@ use crate::console;
 /// How long one batch may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The wait after a first failure; each further one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait after a failure, but for an export interval that is longer.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Why a batch was not delivered: a sentence less its subject.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +89,7 @@ pub async fn deliver_deltas<D: Deliver>(mut wiring: Wiring, mut deliver: D) {
 }
 
 /// Returns the next turn after `now`, a whole number of intervals after the last one.
-fn next_turn(last: Instant, now: Instant, interval: Duration) -> Instant {
+pub(super) fn next_turn(last: Instant, now: Instant, interval: Duration) -> Instant {
     let next = last + interval;
     if next > now { next } else { now + interval }
 }
@@ -117,7 +117,8 @@ async fn deliver_cycle<D: Deliver>(
     Ok(())
 }
 
-fn tell(
+/// Counts a failure, and says of it and of its end what is to be said.
+pub(super) fn tell(
     wiring: &Wiring,
     outcome: &Result<(), DeliveryError>,
     complaint: &mut Complaint,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{ExportError, Wiring, csv, ipfix, jsonl, prometheus};
+use super::{ExportError, Wiring, csv, ipfix, jsonl, mqtt, prometheus};
 
 /// A kind of sink.
 #[derive(Debug)]
@@ -99,7 +99,13 @@ impl TargetError {
 }
 
 /// The sinks; a new one is one file and one line.
-pub static SINKS: &[SinkEntry] = &[jsonl::ENTRY, csv::ENTRY, prometheus::ENTRY, ipfix::ENTRY];
+pub static SINKS: &[SinkEntry] = &[
+    jsonl::ENTRY,
+    csv::ENTRY,
+    prometheus::ENTRY,
+    ipfix::ENTRY,
+    mqtt::ENTRY,
+];
 
 #[cfg(test)]
 mod tests {

@@ -64,7 +64,8 @@ impl Address {
 /// Returns whether a text is a host and a port: `HOST:PORT`, an IPv6 address in brackets.
 pub(super) fn is_host_and_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
-        let is_host = host.starts_with('[') == host.contains(':');
+        let is_word = |it: char| !it.is_whitespace() && !it.is_control() && !"/@?#".contains(it);
+        let is_host = host.starts_with('[') == host.contains(':') && host.chars().all(is_word);
         !host.is_empty() && is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
 }
@@ -232,6 +233,8 @@ mod tests {
             "tcp://:1",
             "tcp://a:0",
             "tcp://::1:5",
+            "tcp://a/b:5",
+            "tcp://a b:5",
             "unix:",
         ] {
             let error = address(text).unwrap_err().to_string();

@@ -5,6 +5,7 @@
 mod files;
 mod ipfix;
 mod lines;
+mod mqtt;
 mod peers;
 mod prometheus;
 mod reload;
