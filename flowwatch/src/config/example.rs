@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::{DEVICE_KEYS, KEYS, history, parse};
+use super::{DEVICE_KEYS, KEYS, export, history, parse};
+use crate::export::DEFAULT_EXPORT_INTERVAL;
 use crate::history::Retention;
 use crate::kernel::pins::DEFAULT_PIN_DIRECTORY;
 use crate::live::SocketOptions;
@@ -44,7 +45,8 @@ fn as_it_is_installed_it_records_and_asks_for_a_device() {
 #[test]
 fn every_setting_is_in_it() {
     let text = with_all();
-    for key in KEYS.iter().chain(history::KEYS).chain(DEVICE_KEYS) {
+    let keys = KEYS.iter().chain(history::KEYS).chain(export::KEYS.iter());
+    for key in keys.chain(DEVICE_KEYS) {
         let is_in_it = |line: &str| {
             let line = line.trim_matches(['[', ']']);
             line == *key || line.starts_with(&format!("{key} ="))
@@ -69,6 +71,7 @@ fn what_it_shows_as_in_use_is() {
         settings.history.record_interval,
         Some(DEFAULT_RECORD_INTERVAL)
     );
+    assert_eq!(settings.export.interval, Some(DEFAULT_EXPORT_INTERVAL));
     let persist = settings.persist.options();
     assert_eq!(persist.pins, Path::new(DEFAULT_PIN_DIRECTORY));
     assert_eq!(persist.run_directory, Path::new(DEFAULT_RUN_DIRECTORY));
