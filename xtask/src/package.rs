@@ -61,6 +61,8 @@ pub(crate) fn for_target(target: &str) -> Result<()> {
         "--target",
         target,
     ]);
+    // By the linker, as this system's strip may not know the target.
+    build.args(["--config", "profile.release.strip='symbols'"]);
     // Debian's compiler for musl; any other is named by the same variable.
     let compiler = format!("CC_{}", target.replace('-', "_"));
     if std::env::var_os(&compiler).is_none() && target == "x86_64-unknown-linux-musl" {
@@ -72,7 +74,8 @@ pub(crate) fn for_target(target: &str) -> Result<()> {
     fs::create_dir_all(&packed).with_context(|| format!("make {}", packed.display()))?;
     let program = target_folder().join(target).join("release/flowwatch");
     ensure_static(&program)?;
-    strip(&program, &packed.join("flowwatch"))?;
+    fs::copy(&program, packed.join("flowwatch"))
+        .with_context(|| format!("copy {}", program.display()))?;
     for file in FILES {
         let from = root().join("flowwatch/packaging").join(file);
         fs::copy(&from, packed.join(file)).with_context(|| format!("copy {}", from.display()))?;
@@ -113,9 +116,4 @@ fn ensure_static(program: &Path) -> Result<()> {
         .any(|it| it.p_type(endian) == object::elf::PT_INTERP);
     ensure!(!is_dynamic, "{} is linked dynamically", program.display());
     Ok(())
-}
-
-/// Copies a program without what only a debugger reads.
-fn strip(from: &Path, to: &Path) -> Result<()> {
-    run(Command::new("strip").arg("-o").arg(to).arg(from))
 }
