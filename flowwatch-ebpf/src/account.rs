@@ -20,7 +20,8 @@ use flowwatch_common::wire::{ethernet, vlan};
 
 use crate::device;
 use crate::frame::Frame;
-use crate::maps::{DEVICE_COUNTERS, EPOCH};
+use crate::maps::{DEVICE_COUNTERS, EPOCH, FlowWords};
+use crate::sample;
 
 /// `-E2BIG`: what `bpf_map_update_elem` answers when a table is full.
 const TABLE_FULL: i32 = -7;
@@ -34,9 +35,6 @@ pub(crate) enum Look {
     /// It is this device's, and its flow is not plain to see.
     Unclear(u32),
 }
-
-/// A packet, and what it was on the wire.
-pub(crate) type Parsed = (Packet, WireTraffic);
 
 /// Counts a frame if it is a device's and its flow is plain to see.
 #[inline(always)]
@@ -67,14 +65,21 @@ pub(crate) fn first_look<F: Frame>(frame: &F, direction: Direction) -> Look {
     }
 }
 
-/// Parses a frame that was seen.
+/// Parses a frame that was seen, and keeps the packet as [`sample::found`]: not on the stack, of which a
+/// chain of calls has little. Returns what it was on the wire.
 ///
 /// # Errors
 /// The reason why it is in no flow.
 #[inline(always)]
-pub(crate) fn second_look<F: Frame>(frame: &F, direction: Direction) -> Result<Parsed, Reason> {
+pub(crate) fn second_look<F: Frame>(
+    frame: &F,
+    direction: Direction,
+) -> Result<WireTraffic, Reason> {
     let packet = packet_of(frame, direction)?;
-    Ok((packet, wire_traffic(frame, &packet, &frame.info())))
+    if let Some(found) = sample::found() {
+        *found = packet;
+    }
+    Ok(wire_traffic(frame, &packet, &frame.info()))
 }
 
 /// Parses a frame that was seen, without what it was on the wire.
@@ -87,20 +92,21 @@ pub(crate) fn packet_of<F: Frame>(frame: &F, direction: Direction) -> Result<Pac
     parse_packet(frame, &header, &frame.info(), direction)
 }
 
-/// Counts a frame that was seen: into its flow, or under the reason why it is in none. Returns
-/// whether its flow has attention.
+/// Counts a frame that was seen: into the flow of the packet that the second look kept, or under the
+/// reason why it is in none. Returns whether its flow has attention.
 #[inline(always)]
 pub(crate) fn settle<F: Frame>(
     frame: &F,
     device: u32,
     direction: Direction,
-    outcome: Result<Parsed, Reason>,
+    outcome: Result<WireTraffic, Reason>,
 ) -> bool {
     let Some(ledger) = Ledger::open(device, direction, &frame.info()) else {
         return false;
     };
     match outcome {
-        Ok((packet, traffic)) => ledger.enter(&packet.key(device), traffic, packet.opening),
+        Ok(traffic) => sample::found()
+            .is_some_and(|packet| ledger.enter(&packet.key(device), traffic, packet.opening)),
         Err(reason) => {
             add_unaccounted(ledger.counters, reason, ledger.l2_octets);
             false
@@ -151,8 +157,8 @@ impl Ledger {
             };
             return enter_new(self.counters, key, &new);
         };
-        // SAFETY: as in `open`.
-        let flow = unsafe { &mut *flow };
+        // SAFETY: as in `open`; the words are the counters', and aligned like them.
+        let flow = unsafe { &mut *flow.cast::<FlowCounters>() };
         let tick = jiffies();
         add_traffic(side(flow, self.direction), traffic);
         flow.last_tick = tick;
@@ -209,7 +215,9 @@ fn insert_flow(key: &FlowKey, new: &New, tick: u64, attention: Attention) -> Res
     };
     add_traffic(side(&mut counters, new.direction), new.traffic);
     let table = EPOCH.get(0).ok_or(Reason::FlowTableBusy)?;
-    match table.insert(key, &counters, u64::from(BPF_ANY)) {
+    // SAFETY: the counters are whole words, without padding.
+    let words = unsafe { &*(&raw const counters).cast::<FlowWords>() };
+    match table.insert(key, words, u64::from(BPF_ANY)) {
         Ok(()) => Ok(()),
         Err(TABLE_FULL) => Err(Reason::FlowTableFull),
         Err(_) => Err(Reason::FlowTableBusy),

@@ -85,16 +85,11 @@ fn hand_over(skb: SkbAddress) {
 /// Returns whether `length` octets were copied.
 #[inline(always)]
 fn copy_octets(skb: SkbAddress, length: u32, frame: *mut CensusFrame) -> bool {
-    // SAFETY: the pointer is to a value of this frame. The detour keeps the compiler from proving
-    // the test below by other means: the verifier wants to see both bounds on this very value.
-    let length = unsafe { core::ptr::read_volatile(&raw const length) };
-    if length == 0 || length > CENSUS_FRAME_MAX as u32 {
-        return false;
-    }
-    // SAFETY: `length` is at most the frame's size, and no more than that is written.
+    // SAFETY: that is the frame's size, and no more is written.
     unsafe {
         let octets = (&raw mut (*frame).octets).cast();
-        Tc::<false>(skb).frame().copy(0, length, octets)
+        let frame = Tc::<false>(skb).frame();
+        frame.copy::<CENSUS_FRAME_MAX>(0, length, octets)
     }
 }
 

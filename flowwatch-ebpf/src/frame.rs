@@ -14,6 +14,8 @@ use flowwatch_common::parse::FrameInfo;
 /// The furthest that headers reach: two tags, PPPoE, IPv6 and eight extension headers of 2,048
 /// octets. The verifier wants any bound below 64 KiB before it adds an offset to a packet pointer.
 const MAX_OFFSET: usize = 0x7fff;
+/// Octets of an Ethernet header.
+const ETHERNET: usize = 14;
 
 /// A context's address, as functions that are not inlined pass it on.
 ///
@@ -76,13 +78,57 @@ impl PacketBytes for Linear {
         if offset > MAX_OFFSET {
             return None;
         }
-        let start = self.data + offset;
-        if start + N > self.data_end {
+        // An Ethernet header's offset is known.
+        let start = if N == ETHERNET {
+            self.data + offset
+        } else {
+            beyond(self.data, offset)
+        };
+        // Of one octet, the compiler would test that the start is below the end, which tells the
+        // verifier nothing.
+        let end = if N == 1 { opaque(start + N) } else { start + N };
+        if end > self.data_end {
             return None;
         }
         // SAFETY: `start..start + N` lies between data and data_end.
         Some(unsafe { load(start) })
     }
+}
+
+/// Returns the address at an offset that is at most [`MAX_OFFSET`]. Verifiers before Linux 6.8 don't see
+/// that where the compiler tested one copy of the offset and adds another from the stack; the mask shows
+/// them.
+#[inline(always)]
+fn beyond(data: usize, offset: usize) -> usize {
+    let mut address = offset;
+    // SAFETY: the instructions calculate with numbers.
+    unsafe {
+        asm!(
+            "{address} &= {most}",
+            "{address} += {data}",
+            address = inout(reg) address,
+            data = in(reg) data,
+            most = const MAX_OFFSET,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    address
+}
+
+/// Returns the number, of which the compiler then knows nothing.
+#[inline(always)]
+pub(crate) fn opaque(number: usize) -> usize {
+    let hidden;
+    // SAFETY: the instruction moves a number.
+    unsafe {
+        asm!(
+            "{to} = {from}",
+            to = lateout(reg) hidden,
+            from = in(reg) number,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    hidden
 }
 
 /// Defines a load of packet memory by one instruction.

@@ -14,8 +14,13 @@ use flowwatch_common::parse::Packet;
 use flowwatch_common::prefix::PrefixRules;
 use flowwatch_common::sampling::stream::{STREAMS_MAX, StreamKey, StreamState};
 
+/// A `FlowCounters` as words, which is no structure in BTF. Linux 5.15 to 6.1 look in structures for a
+/// timer, and take a table whose BTF has one without timer for another kind than one without BTF
+/// (kernel/bpf/map_in_map.c, `bpf_map_meta_equal`): the loader's tables would be refused.
+pub(crate) type FlowWords = [u64; size_of::<FlowCounters>() / size_of::<u64>()];
+
 /// One epoch's flows. Preallocated: an insertion costs 0.4 µs, without preallocation 14 µs.
-pub(crate) type FlowTable = PerCpuHashMap<FlowKey, FlowCounters, 1>;
+pub(crate) type FlowTable = PerCpuHashMap<FlowKey, FlowWords, 1>;
 
 /// Written by the loader, which puts the table of the next epoch in the only slot; read on every
 /// packet of a device. The tables behind it are written here and drained there.

@@ -27,15 +27,6 @@ pub(crate) fn take<S: Source>(source: S, device: u32) {
     }
 }
 
-/// The same of a frame that was parsed.
-#[inline(always)]
-pub(crate) fn take_parsed<S: Source>(source: S, device: u32, packet: &Packet) {
-    if let Some(found) = found() {
-        *found = *packet;
-        take_found(source, device);
-    }
-}
-
 #[inline(never)]
 fn find<S: Source>(source: S) -> bool {
     let Ok(packet) = source.packet() else {
@@ -48,17 +39,18 @@ fn find<S: Source>(source: S) -> bool {
     true
 }
 
-/// Returns the place of the packet that is looked at again.
+/// Returns the place of the packet that is looked at again; it is always there.
 #[inline(always)]
-fn found() -> Option<&'static mut Packet> {
+pub(crate) fn found() -> Option<&'static mut Packet> {
     let packet = FOUND.get_ptr_mut(0)?;
     // SAFETY: the kernel returned this CPU's own value, which is a packet or zeros, and those are a
     // packet, too.
     Some(unsafe { &mut *packet })
 }
 
+/// The same of a frame whose packet was found.
 #[inline(never)]
-fn take_found<S: Source>(source: S, device: u32) {
+pub(crate) fn take_found<S: Source>(source: S, device: u32) {
     let Some(packet) = found() else {
         return;
     };
@@ -125,16 +117,11 @@ fn hand_over<S: Source>(source: S, device: u32, packet: &Packet, plan: &Plan, nu
 /// Returns whether the piece's octets were copied.
 #[inline(always)]
 fn copy<S: Source>(source: S, piece: &Piece, sample: *mut Sample) -> bool {
-    // SAFETY: the pointer is to a value of this frame. The detour keeps the compiler from proving
-    // the test below by other means: the verifier wants to see both bounds on this very value.
-    let length = unsafe { core::ptr::read_volatile(&raw const piece.length) };
-    if length == 0 || length > SAMPLE_PAYLOAD_MAX as u32 {
-        return false;
-    }
-    // SAFETY: `length` is at most the payload's size, which is aligned to 8 octets.
+    // SAFETY: that is the payload's size, which is aligned to 8 octets; the header is before it.
     unsafe {
         let to = (&raw mut (*sample).payload).cast();
-        source.frame().copy(piece.offset, length, to)
+        let frame = source.frame();
+        frame.copy::<SAMPLE_PAYLOAD_MAX>(piece.offset, piece.length, to)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use aya_ebpf::programs::TcContext;
 use flowwatch_common::abi::Reason;
+use flowwatch_common::parse::WireTraffic;
 
-use crate::account::{self, Look, Parsed};
+use crate::account::{self, Look};
 use crate::frame::{self, SkbAddress, SkbFrame};
 use crate::whole_frame::{Source, Tc};
 use crate::{log, sample, self_test};
@@ -31,9 +32,8 @@ fn look_again<const DOWN: bool>(skb: SkbAddress, device: u32) {
         // the kernel its memory can change octets between two looks.
         _ => look_everywhere::<DOWN>(skb),
     };
-    let has_attention = settle::<DOWN>(skb, device, &outcome);
-    if let (true, Ok((packet, _))) = (has_attention, &outcome) {
-        sample::take_parsed(Tc::<DOWN>(skb), device, packet);
+    if settle::<DOWN>(skb, device, outcome) {
+        sample::take_found(Tc::<DOWN>(skb), device);
     }
 }
 
@@ -43,14 +43,14 @@ fn look_again<const DOWN: bool>(skb: SkbAddress, device: u32) {
 fn settle<const DOWN: bool>(
     skb: SkbAddress,
     device: u32,
-    outcome: &Result<Parsed, Reason>,
+    outcome: Result<WireTraffic, Reason>,
 ) -> bool {
     let ctx = skb.context();
     let direction = Tc::<DOWN>::DIRECTION;
     if let Err(reason) = outcome {
-        log::unaccounted(&ctx, device, direction, *reason);
+        log::unaccounted(&ctx, device, direction, reason);
     }
-    account::settle(&SkbFrame::new(&ctx), device, direction, *outcome)
+    account::settle(&SkbFrame::new(&ctx), device, direction, outcome)
 }
 
 /// Returns the reason why a frame is in no flow by what is in its linear part.
@@ -61,8 +61,8 @@ fn reason_of<const DOWN: bool>(skb: SkbAddress) -> Option<Reason> {
     account::second_look(&frame, Tc::<DOWN>::DIRECTION).err()
 }
 
-/// Parses a frame whose headers are not all in its linear part.
+/// Parses a frame whose headers are not all in its linear part: what is found is kept.
 #[inline(never)]
-fn look_everywhere<const DOWN: bool>(skb: SkbAddress) -> Result<Parsed, Reason> {
+fn look_everywhere<const DOWN: bool>(skb: SkbAddress) -> Result<WireTraffic, Reason> {
     account::second_look(&Tc::<DOWN>(skb).frame(), Tc::<DOWN>::DIRECTION)
 }

@@ -9,23 +9,35 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes};
-use core::arch::asm;
-
 use flowwatch_common::abi::{Direction, Reason};
 use flowwatch_common::bytes::PacketBytes;
 use flowwatch_common::parse::{FrameInfo, Packet};
 
 use crate::account::packet_of;
-use crate::frame::{Frame, SkbAddress, SkbFrame, XdpAddress, XdpFrame, skb_info};
+use crate::frame::{Frame, SkbAddress, SkbFrame, XdpAddress, XdpFrame, opaque, skb_info};
 
 /// A frame whose octets can be copied wherever they lie.
 pub(crate) trait WholeFrame: Frame {
-    /// Copies `length` octets, at least 1, from `offset` on; returns whether they are there.
+    /// Copies `length` octets from `offset` on, at least 1 and at most `ROOM`; returns whether there
+    /// are so many, and copied.
     ///
     /// # Safety
-    /// There is room for them at `to`, and the verifier can see that. Where no helper copies, `to` is
-    /// aligned to 4 octets, and the 16 before it may change.
-    unsafe fn copy(&self, offset: u32, length: u32, to: *mut u8) -> bool;
+    /// There is room for `ROOM` octets at `to`. Where no helper copies, `to` is aligned to 4 octets,
+    /// and the 16 before it may change.
+    #[inline(always)]
+    unsafe fn copy<const ROOM: usize>(&self, offset: u32, length: u32, to: *mut u8) -> bool {
+        match bounded(length, ROOM) {
+            // SAFETY: the caller vouches for the room.
+            Some(length) => unsafe { self.load::<ROOM>(offset, length, to) },
+            None => false,
+        }
+    }
+
+    /// Likewise, of a length that the verifier knows to be in these bounds.
+    ///
+    /// # Safety
+    /// Likewise.
+    unsafe fn load<const ROOM: usize>(&self, offset: u32, length: u32, to: *mut u8) -> bool;
 }
 
 /// Where frames of a program come from: a context's address.
@@ -112,7 +124,7 @@ impl PacketBytes for ScatteredSkbFrame {
     #[inline(always)]
     fn octets<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         // SAFETY: there is room for N octets.
-        fetch(|to| unsafe { self.copy(offset as u32, N as u32, to) })
+        fetch(|to| unsafe { self.load::<N>(offset as u32, N as u32, to) })
     }
 }
 
@@ -125,7 +137,7 @@ impl Frame for ScatteredSkbFrame {
 
 impl WholeFrame for ScatteredSkbFrame {
     #[inline(always)]
-    unsafe fn copy(&self, offset: u32, length: u32, to: *mut u8) -> bool {
+    unsafe fn load<const ROOM: usize>(&self, offset: u32, length: u32, to: *mut u8) -> bool {
         let ctx = self.0.context();
         // SAFETY: the caller vouches for the room.
         unsafe { bpf_skb_load_bytes(ctx.as_ptr(), offset, to.cast(), length) == 0 }
@@ -139,7 +151,7 @@ impl PacketBytes for ScatteredXdpFrame {
     #[inline(always)]
     fn octets<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         // SAFETY: there is room for N octets.
-        fetch(|to| unsafe { self.copy(offset as u32, N as u32, to) })
+        fetch(|to| unsafe { self.load::<N>(offset as u32, N as u32, to) })
     }
 }
 
@@ -152,7 +164,7 @@ impl Frame for ScatteredXdpFrame {
 
 impl WholeFrame for ScatteredXdpFrame {
     #[inline(always)]
-    unsafe fn copy(&self, offset: u32, length: u32, to: *mut u8) -> bool {
+    unsafe fn load<const ROOM: usize>(&self, offset: u32, length: u32, to: *mut u8) -> bool {
         let ctx = self.0.context();
         // SAFETY: the caller vouches for the room.
         unsafe { bpf_xdp_load_bytes(ctx.ctx, offset, to.cast(), length) == 0 }
@@ -161,8 +173,6 @@ impl WholeFrame for ScatteredXdpFrame {
 
 /// Octets that are copied at a time where no helper does it.
 const UNIT: usize = 16;
-/// Units that a frame of one buffer has at most, in pages of 4 KiB.
-const MOST_UNITS: usize = 4096 / UNIT;
 
 /// A frame of one buffer at XDP: kernels before 5.18 have no helper for copying.
 struct LinearXdpFrame(XdpFrame);
@@ -170,7 +180,7 @@ struct LinearXdpFrame(XdpFrame);
 impl PacketBytes for LinearXdpFrame {
     #[inline(always)]
     fn octets<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.0.octets(opaque(offset))
+        self.0.octets(offset)
     }
 }
 
@@ -185,7 +195,7 @@ impl WholeFrame for LinearXdpFrame {
     /// The last unit comes first, with headers before it where the octets are fewer, and whole
     /// ones over it, so that none are left over.
     #[inline(always)]
-    unsafe fn copy(&self, offset: u32, length: u32, to: *mut u8) -> bool {
+    unsafe fn load<const ROOM: usize>(&self, offset: u32, length: u32, to: *mut u8) -> bool {
         let (offset, length) = (offset as usize, length as usize);
         let last = (offset + length).wrapping_sub(UNIT);
         let Some(unit) = self.octets::<UNIT>(last) else {
@@ -193,7 +203,9 @@ impl WholeFrame for LinearXdpFrame {
         };
         // SAFETY: the caller vouches for the room, also for a unit that ends with the octets.
         unsafe { to.add(length).sub(UNIT).cast::<[u8; UNIT]>().write(unit) };
-        for number in 0..MOST_UNITS {
+        // As many as there is room for: verifiers before Linux 6.4 forget in loops what they knew of
+        // `length`.
+        for number in 0..ROOM / UNIT {
             let at = number * UNIT;
             if at + UNIT > length {
                 break;
@@ -209,19 +221,11 @@ impl WholeFrame for LinearXdpFrame {
     }
 }
 
-/// Returns the number, of which the compiler then knows nothing: it would test one number and add
-/// another that is the same, of which the verifier doesn't know that.
+/// Returns the length, if it is at least 1 and at most `most`, so that every verifier sees that: before
+/// Linux 6.4, one does not conclude from "not 0" that a number is at least 1. It is to follow what is
+/// done to the very number that is used, which the compiler must not know to be another one's like.
 #[inline(always)]
-fn opaque(number: usize) -> usize {
-    let hidden;
-    // SAFETY: the instruction moves a number.
-    unsafe {
-        asm!(
-            "{to} = {from}",
-            to = lateout(reg) hidden,
-            from = in(reg) number,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    hidden
+fn bounded(length: u32, most: usize) -> Option<u32> {
+    let beyond_one = opaque((length as usize).wrapping_sub(1));
+    (beyond_one < most).then(|| beyond_one as u32 + 1)
 }
