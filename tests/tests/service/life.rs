@@ -7,10 +7,11 @@ use anyhow::{Context as _, Result, ensure};
 use flowwatch_tests::flowwatch::Document;
 use flowwatch_tests::lab::{Device, Lab};
 use flowwatch_tests::machine::Machine;
+use flowwatch_tests::plain::lab;
 use flowwatch_tests::privilege::{Need, PACKAGE, granted};
 use flowwatch_tests::process::{Process, Stream};
 
-use super::{THREE, ensure_counted, lab, make_anew, send};
+use super::{THREE, ensure_counted, make_anew, send};
 
 const UNIT: &str = "flowwatch.service";
 const CONFIGURATION: &str = "/etc/flowwatch.toml";

@@ -8,37 +8,19 @@ mod unit;
 
 use anyhow::Result;
 use flowwatch_tests::flowwatch::Document;
-use flowwatch_tests::generator::Generator;
-use flowwatch_tests::lab::{Addressing, Device, DeviceSpec, Lab, Resolver};
+use flowwatch_tests::lab::{Device, Lab};
 use flowwatch_tests::link;
-use flowwatch_tests::packet::Packet;
+use flowwatch_tests::plain;
 
 /// Packets of one sending.
 const PACKETS: u64 = 2_000;
-/// Octets of one packet: headers of IPv4 and UDP, and the payload.
-const OCTETS: u64 = 128;
 /// What counting needs, as `/proc/PID/status` shows it: `CAP_NET_ADMIN` (12), `CAP_PERFMON` (38) and
 /// `CAP_BPF` (39).
 const THREE: &str = "000000c000001000";
 
-/// A gateway that forwards nothing, so that no packet is answered.
-fn lab(devices: usize) -> Result<Lab> {
-    let lab = (0..devices).fold(Lab::builder(), |lab, number| {
-        lab.device(DeviceSpec::new(&format!("d{number}"), Addressing::Ipv4))
-    });
-    let lab = lab.resolver(Resolver::Nobody).build()?;
-    lab.gateway.silence()?;
-    Ok(lab)
-}
-
-/// Sends, and waits until the port has taken it all in.
+/// Has a device send, to its port.
 fn send(lab: &Lab, device: &Device) -> Result<()> {
-    let packet = Packet::ethernet(device.mac, device.gateway_mac);
-    let packet = packet.ipv4(device.ipv4, [9, 9, 9, 9].into());
-    let frame = packet.udp(1, 2).payload(100).build();
-    let before = link::statistics(&lab.gateway, &device.port)?.rx_packets;
-    Generator::new(&device.namespace, "eth0")?.send(&[frame], PACKETS)?;
-    link::await_received(&lab.gateway, &device.port, before + PACKETS)
+    plain::deliver(lab, device, &device.port, PACKETS)
 }
 
 /// Makes a device's link once more.
@@ -58,13 +40,5 @@ fn make_anew(lab: &Lab, device: &Device) -> Result<()> {
 
 /// Fails unless so many sendings of a device were counted, to the octet.
 fn ensure_counted(document: &Document, device: &str, sendings: u64) -> Result<()> {
-    let up = &document.device(device)?.up;
-    let expected = (sendings * PACKETS, sendings * PACKETS * OCTETS);
-    anyhow::ensure!(
-        (up.packets, up.octets) == expected,
-        "{device}: {} packets, {} octets; sent were {expected:?}",
-        up.packets,
-        up.octets
-    );
-    Ok(())
+    plain::ensure_counted(document, device, sendings * PACKETS)
 }

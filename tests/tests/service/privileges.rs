@@ -10,12 +10,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use flowwatch_tests::flowwatch::{Attach, Flowwatch, Run};
 use flowwatch_tests::lab::{Device, Lab};
+use flowwatch_tests::plain::lab;
 use flowwatch_tests::privilege::{Need, granted};
 use flowwatch_tests::process::Stream;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::{THREE, ensure_counted, lab, make_anew, send};
+use super::{THREE, ensure_counted, make_anew, send};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Debian's `nobody` and `nogroup`.
