@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Builder;
 
 use super::datagrams::Datagrams;
 use super::message::{Messages, Stream};
@@ -347,6 +350,32 @@ async fn a_collector_that_is_not_there_is_an_error_until_it_is() {
     collector.set_read_timeout(timeout).unwrap();
     assert_eq!(collector.recv(&mut received).unwrap(), 1);
     assert_eq!(received[0], 4);
+}
+
+#[test]
+fn a_collector_that_talks_without_end_holds_nothing_up() {
+    let collector = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = collector.local_addr().unwrap().to_string();
+    let (sender, sent) = mpsc::channel();
+    let exporting = thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut datagrams = Datagrams::new(address);
+            for number in 0..3 {
+                datagrams.ready().await.unwrap();
+                datagrams.send(&[vec![number]]).await.unwrap();
+            }
+        });
+        sender.send(()).unwrap();
+    });
+    let (_, exporter) = collector.recv_from(&mut [0; 9]).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while sent.try_recv().is_err() {
+        assert!(Instant::now() < deadline, "it is still listening");
+        // Nobody is there at the end.
+        let _ = collector.send_to(b"nonsense", exporter);
+    }
+    exporting.join().unwrap();
 }
 
 #[tokio::test]
