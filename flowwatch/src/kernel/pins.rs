@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use aya::maps::MapError;
 
-use super::bpffs::{self, BpffsError};
+use super::bpffs;
+pub use super::bpffs::BpffsError;
 use super::descriptor::{Descriptor, DescriptorError};
 
 /// Where pins are, unless the user says otherwise.
