@@ -22,9 +22,9 @@ pub enum InstanceError {
     NotPermitted(#[from] NotPermitted),
     /// It does.
     #[error(
-        "take over the counting: a flowwatch that persists runs already, as process {pid} \
-         (`{}`); end that one first (`flowwatch detach --stop` ends its counting, too), or name \
-         other folders with --run-directory and --pin-directory",
+        "use what is pinned: a flowwatch that persists runs already, as process {pid} (`{}`); \
+         end that one first (`flowwatch detach --stop` ends its counting, too), or give this one \
+         folders of its own with --run-directory and --pin-directory",
         .lock.display()
     )]
     Runs {

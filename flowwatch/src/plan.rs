@@ -198,8 +198,8 @@ pub enum PlanError {
     Interface(String),
     /// Counting is to outlive the process, and there is nowhere to record what it counts.
     #[error(
-        "nothing to record in what is counted while nothing runs: --persist needs a history; name \
-         its file with --history"
+        "nowhere to record what is counted while nothing runs: --persist needs a history; name its \
+         file with --history"
     )]
     PersistsNowhere,
     /// No device.
