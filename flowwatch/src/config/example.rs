@@ -36,6 +36,7 @@ fn as_it_is_installed_it_records_and_asks_for_a_device() {
         settings.history.file.as_deref(),
         Some(Path::new(DEFAULT_HISTORY))
     );
+    assert_eq!(settings.persist.persist, Some(true));
     assert_eq!(
         RunPlan::try_from(settings).unwrap_err(),
         PlanError::NoDevice
