@@ -19,7 +19,7 @@ use crate::live::{Audience, Followed, MOST_TOLD, Update, View};
 use crate::model::{Device, DeviceTag, FIELDS, MacAddress, PrefixTag, TaggedDevices, Value};
 use crate::names::NameTable;
 use crate::observation::{DeviceId, DeviceTotals, EpochFlow, Traffic};
-use crate::store::{BothWays, FlowTable, Meta};
+use crate::store::{BothWays, FlowTable, Meta, Warning};
 
 /// Flows that the window has room for: fewer than there are.
 const ROOM: usize = 12;
@@ -76,6 +76,19 @@ pub(super) struct World {
     audience: Audience,
     updates: mpsc::Receiver<Update>,
     now: i64,
+}
+
+/// The circumstances, with something to be warned of, once on one interface and twice on the host.
+fn meta(span: (Timestamp, Timestamp)) -> Meta {
+    let warning = |subject: Option<&str>| Warning {
+        check: "interface.lro".to_owned(),
+        subject: subject.map(str::to_owned),
+        text: "LRO is on".to_owned(),
+    };
+    Meta {
+        warnings: vec![warning(Some("lan\"0")), warning(None), warning(None)],
+        ..Meta::new(span, 1, Vec::new(), 0)
+    }
 }
 
 impl World {
@@ -213,8 +226,7 @@ impl World {
             names: &mut self.names,
             databases: &self.databases,
         };
-        self.audience
-            .tell(followed, || Meta::new((start, at), 1, Vec::new(), 0));
+        self.audience.tell(followed, || meta((start, at)));
     }
 
     fn hear(&mut self, ledger: &mut Ledger) {

@@ -1,5 +1,7 @@
 //! Metrics of flowwatch's own state: how it counts, what was lost, what the sinks did.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::metric::Kind::{Counter, Gauge, Info};
@@ -7,7 +9,7 @@ use super::metric::Metric;
 use super::page::Samples;
 use super::scrape::Scrape;
 use crate::export::Figures;
-use crate::store::{Losses, Meta, WINDOW_FLOWS};
+use crate::store::{Losses, Meta, WINDOW_FLOWS, Warning};
 
 /// The metrics.
 pub(super) const METRICS: &[Metric] = &[
@@ -27,6 +29,15 @@ pub(super) const METRICS: &[Metric] = &[
                or 0 since it went.",
         labels: &["interface", "ingress", "egress"],
         samples: interfaces,
+    },
+    Metric {
+        name: "flowwatch_warning",
+        kind: Gauge,
+        unit: "",
+        help: "What may keep traffic from being seen, as a check of doctor's found it when counting began: \
+               1.",
+        labels: &["check", "subject"],
+        samples: warnings,
     },
     Metric {
         name: "flowwatch_counting_start_time_seconds",
@@ -236,6 +247,16 @@ fn seconds(at: Timestamp) -> String {
         milliseconds / 1000,
         milliseconds.rem_euclid(1000)
     )
+}
+
+/// One that two databases of one name share is there once.
+fn warnings(scrape: &Scrape<'_>, samples: &mut Samples<'_>) {
+    let warnings = scrape.latest.iter().flat_map(|it| &it.meta.warnings);
+    let subject = |it: &Warning| it.subject.clone().unwrap_or_default();
+    let each: BTreeSet<_> = warnings.map(|it| (it.check.clone(), subject(it))).collect();
+    for (check, subject) in &each {
+        samples.add(&[check, subject], 1);
+    }
 }
 
 /// An interface that went and came back is there once, as it is now.

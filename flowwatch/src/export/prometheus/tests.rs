@@ -242,6 +242,11 @@ fn check_page(syntax: Syntax, kinds: [(&str, &str); 3]) {
     for (name, kind) in kinds {
         assert_eq!(page.types[name], kind, "{name}");
     }
+    let warned = |subject: &str| {
+        let series = format!(r#"flowwatch_warning{{check="interface.lro",subject="{subject}"}}"#);
+        page.samples.get(&series).copied()
+    };
+    assert_eq!((warned(r#"lan\"0"#), warned("")), (Some(1.0), Some(1.0)));
     let sum_of = |prefix: &str| -> f64 {
         let of = page.samples.iter();
         of.filter(|(series, _)| series.starts_with(prefix))
