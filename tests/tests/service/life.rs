@@ -15,6 +15,8 @@ use super::{THREE, ensure_counted, make_anew, send};
 
 const UNIT: &str = "flowwatch.service";
 const CONFIGURATION: &str = "/etc/flowwatch.toml";
+/// The package, in the machine.
+const DEB: &str = "/var/tmp/flowwatch.deb";
 const HISTORY: &str = "/var/lib/flowwatch/history.db";
 /// What outlives the process.
 const PINS: &str = "/sys/fs/bpf/flowwatch/v1";
@@ -30,8 +32,8 @@ impl Bench {
     fn new(devices: usize) -> Result<Self> {
         let lab = lab(devices)?;
         let machine = Machine::start(&lab.gateway)?;
-        machine.copy(&std::env::var(PACKAGE)?, "/root/flowwatch.deb")?;
-        machine.run("dpkg", &["--install", "/root/flowwatch.deb"])?;
+        machine.copy(&std::env::var(PACKAGE)?, DEB)?;
+        machine.run("dpkg", &["--install", DEB])?;
         Ok(Self { lab, machine })
     }
 
